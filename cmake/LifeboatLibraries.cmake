@@ -1,0 +1,20 @@
+# Third-party libraries, all from the distribution (stack/setup installs them).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(GTest REQUIRED)
+pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
+
+# The ZooKeeper C client ships no pkg-config file.
+find_path(ZOOKEEPER_INCLUDE_DIR zookeeper/zookeeper.h REQUIRED)
+find_library(ZOOKEEPER_LIBRARY zookeeper_mt REQUIRED)
+add_library(lifeboat_zookeeper_client INTERFACE)
+target_include_directories(lifeboat_zookeeper_client SYSTEM INTERFACE "${ZOOKEEPER_INCLUDE_DIR}")
+target_link_libraries(lifeboat_zookeeper_client INTERFACE "${ZOOKEEPER_LIBRARY}")

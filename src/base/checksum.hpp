@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lifeboat {
+
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4), as Kafka's record batches use it. `crc` chains.
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);
+
+// SHA-256 (FIPS 180-4).
+struct Digest {
+  std::array<unsigned char, 32> bytes{};
+  std::string hex() const;  // 64 lower-case digits
+  static std::optional<Digest> parse(std::string_view hex);
+  friend auto operator<=>(const Digest&, const Digest&) = default;
+};
+Digest sha256(std::string_view bytes);
+
+// SHA-256 of a stream. One thread at a time.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(std::string_view bytes);
+  Digest finish();  // once
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lifeboat

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/types.hpp"
+
+namespace lifeboat::store {
+
+// What the store says of one object. `version` changes whenever the object's content changes; it is
+// opaque (an ETag on S3, a content hash in a directory).
+struct ObjectInfo {
+  std::string name;
+  ByteCount size;
+  std::string version;
+};
+
+enum class PutResult { written, exists, changed };
+
+// A flat store of immutable or compare-and-swapped objects.
+//
+// Names are '/'-separated segments of [A-Za-z0-9._-], at most 512 bytes, no empty segment, no
+// leading '.' (check_name()). Every write is durable and atomic when the call returns: a reader
+// sees the whole old or the whole new object, never a part. All calls are thread-safe. Errors:
+// unavailable, denied, no_space, corrupt, timeout. "Not there" and "somebody was faster" are
+// results.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  // The whole object; nullopt when it does not exist.
+  virtual std::optional<std::string> get(const std::string& name) = 0;
+  // Bytes [offset, offset + length), fewer at the end of the object; nullopt when it does not
+  // exist.
+  virtual std::optional<std::string> get_range(const std::string& name, ByteCount offset,
+                                               ByteCount length) = 0;
+  // Creates or replaces.
+  virtual void put(const std::string& name, std::string_view bytes) = 0;
+  // Creates: `written`, or `exists` and nothing changed. Atomic against other writers.
+  virtual PutResult put_if_absent(const std::string& name, std::string_view bytes) = 0;
+  // Replaces the version that was seen: `written`, or `changed` (also when it is gone).
+  virtual PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                                     const std::string& seen_version) = 0;
+  // Calls `visit` for each object whose name starts with `prefix`, in byte order of the names.
+  virtual void list(const std::string& prefix,
+                    const std::function<void(const ObjectInfo&)>& visit) = 0;
+  // True when it was there.
+  virtual bool remove(const std::string& name) = 0;
+  virtual std::optional<ObjectInfo> stat(const std::string& name) = 0;
+
+  // For messages: "directory /backup/vault".
+  virtual std::string describe() const = 0;
+};
+
+// Throws Error(failed) for a name that no store takes.
+void check_name(const std::string& name);
+
+}  // namespace lifeboat::store
