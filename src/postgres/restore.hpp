@@ -1,0 +1,99 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+#include "postgres/base_backup.hpp"
+
+namespace lifeboat::postgres {
+
+enum class DirectoryState {
+  absent,
+  empty,
+  unfinished,  // a DataDirectoryWriter began here and did not finish
+  occupied,    // holds files, maybe a cluster
+  running,     // a postmaster runs on it
+};
+DirectoryState directory_state(const std::filesystem::path& directory);
+
+struct WriterOptions {
+  std::string os_user;  // owner of everything written, when run as root; "" leaves it
+  // Where tablespaces go, by oid; others go where they were on the server.
+  std::map<std::uint32_t, std::filesystem::path> tablespaces;
+};
+
+// Writes a data directory. Takes a directory that is absent (its parent must exist), empty or
+// unfinished (emptied first); Error(refused) for another, and nothing is touched. The same for each
+// tablespace's directory. Modes are 0700 and 0600. A path that leaves the directory is
+// Error(corrupt). A crash leaves the state `unfinished`.
+class DataDirectoryWriter : public BackupSink {
+ public:
+  DataDirectoryWriter(std::filesystem::path directory, WriterOptions options);
+
+  void begin_directory(const std::string& path, int mode) override;
+  void symlink(const std::string& path, const std::string& target) override;
+  void begin_file(const std::string& path, ByteCount size, int mode, Timestamp mtime) override;
+  void begin_stream(const std::string& path, int mode) override;
+  void data(std::string_view piece) override;
+  void end_file() override;
+
+  // Everything durable (fsync of each file and directory), the mark of an unfinished one removed.
+  void finish();
+
+ private:
+  struct Owner {
+    unsigned uid;
+    unsigned gid;
+  };
+  std::filesystem::path place(const std::string& path) const;
+  void open(const std::string& path, std::optional<ByteCount> size);
+  void own(int fd, const std::string& subject) const;
+  void claim(const std::filesystem::path& directory);
+
+  std::filesystem::path directory_;
+  WriterOptions options_;
+  std::optional<Owner> owner_;
+  std::vector<std::filesystem::path> roots_;  // the data directory and the tablespaces' ones
+  Fd file_;
+  std::string file_path_;
+  std::optional<ByteCount> expected_;
+  ByteCount written_;
+};
+
+struct RecoveryTarget {
+  std::string restore_command;           // see make_restore_command()
+  std::optional<Timestamp> target_time;  // nullopt: to the end of the WAL
+};
+
+// A restore_command for a shell: each argument quoted; "%f" and "%p" stand for the name asked for
+// and the path to write, alone or as arguments of their own.
+std::string make_restore_command(const std::vector<std::string>& arguments);
+
+// recovery.signal, and the settings at the end of postgresql.auto.conf (timeline 'latest', action
+// 'promote'); recovery settings of before are removed or overruled. Durable. `os_user` as above.
+void write_recovery_settings(const std::filesystem::path& directory, const RecoveryTarget& target,
+                             const std::string& os_user = {});
+
+// global/pg_control of a stopped or running cluster (PostgreSQL 15 and 16 on a 64-bit machine).
+// Checked: checksum; Error(corrupt), unsupported for another version, not_found when it is not
+// there.
+struct ControlFile {
+  std::uint64_t system_identifier = 0;
+  bool shut_down = false;  // cleanly
+  Lsn checkpoint;
+  Lsn redo;
+  TimelineId timeline;
+  ByteCount wal_segment_size;
+  bool data_checksums = false;
+};
+ControlFile read_control(const std::filesystem::path& directory);
+
+// Until pg_is_in_recovery() is false. A server that is not up yet is waited for; a wrong password
+// is not. Error(timeout) when the deadline passes.
+void wait_until_recovered(const Config& config, const Deadline& deadline, const Cancel& cancel);
+
+}  // namespace lifeboat::postgres
