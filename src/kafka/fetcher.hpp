@@ -1,0 +1,87 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "base/clock.hpp"
+#include "kafka/types.hpp"
+
+namespace lifeboat::kafka {
+
+// Whole record batches of one log, as the leader stores them (CRC-checked), in order.
+// [base, next): `base` is where was asked, or the first batch's base offset when that lies before
+// (an offset inside a batch gives the whole batch). Offsets that compaction took out are inside the
+// range without a batch.
+struct FetchedRange {
+  LogId log;
+  Offset base;
+  Offset next;
+  std::int32_t leader_epoch = -1;  // of the last batch
+  Timestamp min_timestamp;         // smallest base timestamp of the batches
+  Timestamp max_timestamp;         // largest max timestamp; -1: none
+  std::string bytes;
+  Offset high_watermark;  // when these bytes were sent
+  Offset log_start;
+};
+
+// Where fetched batches go. Called from several threads at once, one a broker; calls for one log
+// never overlap. What it throws ends Fetcher::run(), which throws it on.
+class FetchSink {
+ public:
+  virtual ~FetchSink() = default;
+
+  // Where to go on with a log: the end of what was received for it, or `log_start`.
+  virtual Offset resume_at(const LogId& log, Offset log_start) = 0;
+  // Leader epoch of the last batch before resume_at(); -1: not known. Lets the broker tell that the
+  // log was cut and written anew while nobody watched (KIP-595).
+  virtual LeaderEpoch resume_epoch(const LogId&) { return LeaderEpoch(-1); }
+  // May block: that broker is asked for nothing more meanwhile.
+  virtual void on_batches(FetchedRange&& range) = 0;
+  // [from, to) is gone: the log starts at `to`.
+  virtual void on_gap(const LogId& log, Offset from, Offset to, std::string why) = 0;
+  // After each answer, also an empty one: [.., fetched) was handed on, the log reaches to
+  // high_watermark.
+  virtual void on_state(const LogId& log, Offset fetched, Offset high_watermark) = 0;
+  // The log no longer holds what was fetched before `fetched`: it was truncated to `log_end`. It is
+  // not followed any more by this run(); nothing is skipped.
+  virtual void on_diverged(const LogId&, Offset /*fetched*/, Offset /*log_end*/,
+                           std::string /*why*/) {}
+};
+
+struct FetchOptions {
+  std::vector<std::string> include{"*"};  // globs (*, ?) on topic names
+  std::vector<std::string> exclude;
+  bool internal_topics = false;  // __consumer_offsets, __transaction_state
+  // A single batch that is larger is still fetched whole, up to max_answer.
+  ByteCount max_bytes_per_partition{4u << 20};
+  ByteCount max_bytes_per_response{16u << 20};
+  ByteCount max_answer{128u << 20};  // an answer that says it is longer is refused
+  Millis max_wait{250};              // how long a broker may keep an empty answer back
+  Millis metadata_refresh{2000};
+};
+
+// Follows all partitions of the chosen topics by raw Fetch (v13: asked by topic id), to the high
+// watermark, control batches and aborted transactions included. One thread and one connection a
+// broker. Survives brokers that go and come back, leaders that move, topics and partitions that
+// appear or vanish; a topic or a whole cluster made anew is followed as new logs.
+// Memory: per broker one answer and the range handed on.
+class Fetcher {
+ public:
+  Fetcher(Config config, FetchOptions options, FetchSink& sink, Clock& clock);
+  ~Fetcher();
+
+  // Returns when cancelled (within a second, when the sink does not block). Throws what the sink
+  // throws, and Error(unsupported) when brokers are too old or store batches of magic 0 or 1.
+  void run(const Cancel& cancel);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// "events*" and the like: * any run of characters, ? one.
+bool glob_matches(const std::string& glob, const std::string& name);
+
+}  // namespace lifeboat::kafka
