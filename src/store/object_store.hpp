@@ -11,7 +11,7 @@
 namespace lifeboat::store {
 
 // What the store says of one object. `version` changes whenever the object's content changes; it is
-// opaque (an ETag on S3, a content hash in a directory).
+// opaque (an ETag on S3, size and a modification time that only grows in a directory).
 struct ObjectInfo {
   std::string name;
   ByteCount size;
@@ -22,11 +22,12 @@ enum class PutResult { written, exists, changed };
 
 // A flat store of immutable or compare-and-swapped objects.
 //
-// Names are '/'-separated segments of [A-Za-z0-9._-], at most 512 bytes, no empty segment, no
-// leading '.' (check_name()). Every write is durable and atomic when the call returns: a reader
-// sees the whole old or the whole new object, never a part. All calls are thread-safe. Errors:
-// unavailable, denied, no_space, corrupt, timeout. "Not there" and "somebody was faster" are
-// results.
+// Names are '/'-separated segments of [A-Za-z0-9._-], at most 512 bytes, each segment 1 to 200 bytes
+// and without a leading '.' (check_name()). No name may be another one's beginning up to a '/'.
+// Every write is durable and atomic when the call returns: a reader sees the whole old or the whole
+// new object, never a part. What stat() and put_if_absent() say is there is durable too, whoever
+// wrote it. All calls are thread-safe. Errors: unavailable, denied, no_space, corrupt, refused,
+// timeout. "Not there" and "somebody was faster" are results. A write that throws may have happened.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
@@ -55,7 +56,8 @@ class ObjectStore {
   virtual std::string describe() const = 0;
 };
 
-// Throws Error(failed) for a name that no store takes.
+// Whether a store takes the name. check_name() throws Error(failed) when not.
+bool valid_name(std::string_view name);
 void check_name(const std::string& name);
 
 }  // namespace lifeboat::store

@@ -1,0 +1,42 @@
+#include "base/error.hpp"
+#include "store/object_store.hpp"
+
+namespace lifeboat::store {
+namespace {
+
+constexpr std::size_t kMaxName = 512;
+constexpr std::size_t kMaxSegment = 200;  // fits a file name on every file system
+
+bool allowed(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+bool good_segment(std::string_view segment) {
+  if (segment.empty() || segment.size() > kMaxSegment || segment.front() == '.') return false;
+  for (char c : segment) {
+    if (!allowed(c)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool valid_name(std::string_view name) {
+  if (name.size() > kMaxName) return false;
+  for (;;) {
+    auto slash = name.find('/');
+    if (!good_segment(name.substr(0, slash))) return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+  }
+}
+
+void check_name(const std::string& name) {
+  if (valid_name(name)) return;
+  std::string shown;
+  for (char c : name.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
+  throw Error(Code::failed, "object '" + shown + "'", "is not a name that a store takes");
+}
+
+}  // namespace lifeboat::store

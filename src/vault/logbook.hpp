@@ -1,0 +1,83 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "vault/extent.hpp"
+#include "vault/vault.hpp"
+
+namespace lifeboat::vault {
+
+struct LogSummary {
+  LogName log;
+  Position first;             // the lowest position known
+  Position next;              // one past the highest: where to go on
+  ByteCount bytes;            // uncompressed, copies by several writers counted each
+  std::uint64_t objects = 0;  // that hold some of it
+  std::uint64_t gaps = 0;     // holes between first and next, recorded or not
+  Timestamp min_time;
+  Timestamp max_time;
+};
+
+// A whole extent, and which part of it is to be used: what is outside of [wanted_from, wanted_to)
+// was given before or was not asked for. Record batches are given whole; the caller takes the
+// records whose offsets are wanted.
+struct ExtentView {
+  Position base;
+  Position next;
+  std::string_view bytes;
+  Position wanted_from;
+  Position wanted_to;
+  const Extent& extent;
+};
+
+struct DamagedObject {
+  std::string object;
+  Error error;
+};
+
+enum class Holes { refuse, skip };
+
+// Reads the logbook. What is where is kept in memory (about 80 bytes an extent); data is read when
+// asked for, one extent at a time. Thread-safe but for refresh().
+class Logbook {
+ public:
+  // Reads the footers of all objects, several at a time. Objects that cannot be read do not stop
+  // it: their ranges are missing, see damaged(). Error(unsupported) when one is of a newer format.
+  static Logbook load(Vault vault);
+  Logbook(Logbook&&) noexcept;
+  Logbook& operator=(Logbook&&) noexcept;
+  ~Logbook();
+
+  // Takes in the objects that came since; returns how many.
+  std::size_t refresh();
+
+  const std::vector<DamagedObject>& damaged() const;
+  std::vector<LogSummary> logs() const;  // sorted by name
+  // Where to go on: one past the highest position held or recorded as lost.
+  std::optional<Position> next(const LogName& log) const;
+  Coverage coverage(const LogName& log) const;
+  // Sorted by base. Ranges of several writers may overlap.
+  std::vector<Extent> extents(const LogName& log) const;
+  std::vector<Gap> gaps(const LogName& log) const;
+
+  // Visits the extents that cover [from, to), in order: the wanted parts follow each other without
+  // overlap. When an extent is damaged, another writer's copy is used. A range that is missing:
+  // Error(not_found) that names it, or with Holes::skip the next wanted part begins after it.
+  void read(const LogName& log, Position from, Position to,
+            const std::function<void(const ExtentView&)>& visit, Holes holes = Holes::refuse) const;
+  // For logs whose positions are bytes (WAL): exactly the bytes [from, to).
+  std::string read_bytes(const LogName& log, Position from, Position to) const;
+
+ private:
+  struct Impl;
+  explicit Logbook(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/chunks.hpp"
+
+namespace lifeboat::vault {
+
+// SHA-256 of the snapshot's root: a point that names it pins every byte below it, and the same
+// state taken twice has the same id. Printed as 64 hex digits.
+struct SnapshotId {
+  Digest digest;
+  std::string hex() const { return digest.hex(); }
+  static std::optional<SnapshotId> parse(std::string_view hex);
+  friend auto operator<=>(const SnapshotId&, const SnapshotId&) = default;
+};
+
+struct SnapshotOptions {
+  ByteCount chunk_size{1u << 20};  // file data is cut at multiples of it; <= 8 MiB
+  ByteCount page_size{1u << 20};   // of the list of entries; <= 8 MiB
+  ChunkOptions chunks;
+};
+
+// Paths are relative, '/'-separated, at most 4096 bytes, without empty, "." or ".." segments and
+// without NUL: the writer refuses others, and so does the reader.
+struct Entry {
+  enum class Type { directory, symlink, file };
+  Type type = Type::file;
+  std::string path;
+  std::uint32_t mode = 0;        // permission bits; 0777 for symlinks
+  Timestamp mtime;               // files only
+  std::string target;            // symlinks only, as it was read
+  ByteCount size;                // files only
+  std::vector<ChunkRef> chunks;  // files only: their data in order, 36 bytes a MiB
+};
+
+// Writes a tree, front to back. One thread at a time. Nothing can be seen before finish(); what
+// an abandoned writer wrote are chunks that the next one finds again. Memory: two pages and what
+// Chunks states.
+class SnapshotWriter {
+ public:
+  // `kind` says what it is a state of: "postgres-base", "kafka-metadata", "znodes"…
+  SnapshotWriter(Vault vault, std::string kind, SnapshotOptions options = {});
+  ~SnapshotWriter();
+
+  void add_directory(const std::string& path, std::uint32_t mode);
+  void add_symlink(const std::string& path, const std::string& target);
+  void begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime);
+  void data(std::string_view bytes);  // of the file begun; pieces of any size
+  void end_file();
+  // A whole small file.
+  void add_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
+                std::string_view bytes);
+
+  // Waits until all chunks are durable, then writes the root: the snapshot exists.
+  SnapshotId finish(const nlohmann::json& meta);
+
+  ChunkStats stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Reads a snapshot. Thread-safe. Errors: not_found and corrupt name the object; what is not in the
+// tree is never guessed.
+class SnapshotReader {
+ public:
+  SnapshotReader(Vault vault, const SnapshotId& id);
+  ~SnapshotReader();
+
+  const std::string& kind() const;
+  const nlohmann::json& meta() const;
+  std::uint64_t entries() const;
+  ByteCount bytes() const;  // of all files, uncompressed
+
+  // In the order in which they were written. Memory: one page and one entry.
+  void for_each(const std::function<void(const Entry&)>& visit) const;
+  // The file's data, chunk by chunk.
+  void read_file(const Entry& entry, const std::function<void(std::string_view)>& data) const;
+  // The whole file at `path` (found by going through the list); nullopt when there is none.
+  // Error(corrupt) above `limit`.
+  std::optional<std::string> read_small(const std::string& path,
+                                        ByteCount limit = ByteCount(64u << 20)) const;
+  // The chunks that hold the list of entries.
+  const std::vector<ChunkRef>& pages() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+std::string snapshot_name(const SnapshotId& id);  // snapshots/<64 digits>
+
+}  // namespace lifeboat::vault
