@@ -1,0 +1,34 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "recovery/context.hpp"
+#include "vault/points.hpp"
+
+namespace lifeboat::recovery {
+
+struct BackupRequest {
+  std::string label;  // the user's, may be empty
+  // True when an archiver runs beside (the daemon's own points): then none is started.
+  bool archiver_runs = false;
+};
+
+// Takes one recovery point of all stores in lifeboat.yaml: snapshots of each, the exact cut of
+// ClickHouse, and last the point itself. Whatever goes wrong before the point is written leaves no
+// point and nothing held; running it again makes a new point and finds the chunks that are there.
+vault::RecoveryPoint take_point(const Context& context, vault::Vault vault,
+                                const BackupRequest& request);
+
+// The parts, each returns its document for RecoveryPoint::stores (see docs/points.md).
+nlohmann::json snapshot_postgres(const Context& context, vault::Vault vault);
+nlohmann::json snapshot_kafka(const Context& context, vault::Vault vault);
+nlohmann::json snapshot_clickhouse(const Context& context, vault::Vault vault,
+                                   const std::string& name);
+nlohmann::json snapshot_zookeeper(const Context& context, vault::Vault vault);
+
+// What a crash of an earlier `backup` may have left: Kafka tables that are held, unfinished BACKUP
+// folders. Safe while nothing else of Lifeboat takes a point (the caller holds BackupLock).
+void repair_after_crash(const Context& context);
+
+}  // namespace lifeboat::recovery

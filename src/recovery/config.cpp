@@ -1,0 +1,280 @@
+#include "recovery/config.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <set>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One mapping of the file: every key must be taken, the rest are unknown.
+class Section {
+ public:
+  Section(YAML::Node node, std::string name, const fs::path& file)
+      : node_(std::move(node)), name_(std::move(name)), file_(file) {
+    if (!node_.IsMap()) fail(node_, "must be a mapping of keys to values");
+  }
+
+  bool has(const std::string& key) const { return node_[key].IsDefined(); }
+
+  std::string text(const std::string& key, std::string fallback = {}) {
+    auto value = take(key);
+    if (!value) return fallback;
+    if (!value->IsScalar() || value->Scalar().empty()) fail(*value, "'" + key + "' must be a text");
+    return value->Scalar();
+  }
+  std::string required(const std::string& key, const std::string& example) {
+    if (!has(key)) {
+      fail(node_,
+           fmt::format("'{}' is missing in {}; for example `{}: {}`", key, place(), key, example));
+    }
+    return text(key);
+  }
+  std::vector<std::string> list(const std::string& key, std::vector<std::string> fallback) {
+    auto value = take(key);
+    if (!value) return fallback;
+    if (value->IsScalar()) return {value->Scalar()};
+    if (!value->IsSequence()) fail(*value, "'" + key + "' must be a list such as [a, b]");
+    std::vector<std::string> out;
+    for (const auto& item : *value) {
+      if (!item.IsScalar()) fail(item, "'" + key + "' must hold texts only");
+      out.push_back(item.Scalar());
+    }
+    return out;
+  }
+  Millis duration(const std::string& key, Millis fallback, Millis least) {
+    auto value = take(key);
+    if (!value) return fallback;
+    auto parsed = value->IsScalar() ? parse_duration(value->Scalar()) : std::nullopt;
+    if (!parsed || *parsed < least) {
+      fail(*value, fmt::format("'{}' must be a time of at least {} ms, such as 500ms, 30s, 15m, 6h",
+                               key, least.count()));
+    }
+    return *parsed;
+  }
+  ByteCount size(const std::string& key, ByteCount fallback, ByteCount least, ByteCount most) {
+    auto value = take(key);
+    if (!value) return fallback;
+    auto parsed = value->IsScalar() ? parse_size(value->Scalar()) : std::nullopt;
+    if (!parsed || *parsed < least || *parsed > most) {
+      fail(*value, fmt::format("'{}' must be a size from {} to {} bytes, such as 16MiB", key,
+                               least.value, most.value));
+    }
+    return *parsed;
+  }
+  fs::path path(const std::string& key, const fs::path& fallback = {}) {
+    fs::path p = has(key) ? fs::path(text(key)) : fallback;
+    return p.empty() || p.is_absolute() ? p : (file_.parent_path() / p).lexically_normal();
+  }
+  std::optional<Section> section(const std::string& key) {
+    auto value = take(key);
+    if (!value) return std::nullopt;
+    return Section(*value, key, file_);
+  }
+  // `password: …` or `password_file: …` (first line).
+  std::string password() {
+    std::string direct = text("password");
+    fs::path from = path("password_file");
+    if (!direct.empty() && !from.empty()) {
+      fail(node_["password_file"], "give 'password' or 'password_file', not both");
+    }
+    if (from.empty()) return direct;
+    auto content = read_file(from, ByteCount(65536));
+    if (!content) fail(node_["password_file"], "the file " + from.string() + " does not exist");
+    return content->substr(0, content->find_first_of("\r\n"));
+  }
+  void finish() {
+    for (const auto& pair : node_) {
+      std::string key = pair.first.Scalar();
+      if (taken_.contains(key)) continue;
+      fail(pair.first, fmt::format("unknown key '{}' in {}; expected one of {}", key, place(),
+                                   fmt::join(taken_, ", ")));
+    }
+  }
+  [[noreturn]] void fail(const YAML::Node& at, const std::string& message) const {
+    int line = at.Mark().line + 1;
+    throw Error(Code::config, fmt::format("{}:{}", file_.string(), std::max(line, 1)), message,
+                "correct the file; `lifeboat init --print` shows a commented one");
+  }
+
+ private:
+  std::optional<YAML::Node> take(const std::string& key) {
+    taken_.insert(key);
+    YAML::Node value = node_[key];
+    if (!value.IsDefined()) return std::nullopt;
+    if (value.IsNull()) fail(value, "'" + key + "' has no value");
+    return value;
+  }
+  std::string place() const { return name_.empty() ? "the file" : "'" + name_ + "'"; }
+
+  YAML::Node node_;
+  std::string name_;
+  fs::path file_;
+  std::set<std::string> taken_;
+};
+
+PostgresConfig postgres_section(Section s) {
+  PostgresConfig c;
+  c.url = s.required("url", "postgresql://lifeboat@127.0.0.1:5432/postgres");
+  c.password = s.password();
+  c.slot = s.text("slot", c.slot);
+  for (char ch : c.slot) {
+    bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
+    if (!allowed || c.slot.size() > 63) {
+      throw Error(Code::config, "postgres.slot", "'" + c.slot + "' is no name for a slot",
+                  "use up to 63 of a-z, 0-9 and _");
+    }
+  }
+  c.data_directory = s.path("data_directory");
+  c.os_user = s.text("os_user");
+  s.finish();
+  return c;
+}
+
+KafkaConfig kafka_section(Section s) {
+  KafkaConfig c;
+  s.required("bootstrap", "[127.0.0.1:9092]");
+  c.bootstrap = s.list("bootstrap", {});
+  c.include = s.list("include", c.include);
+  c.exclude = s.list("exclude", {});
+  s.finish();
+  return c;
+}
+
+ClickHouseConfig clickhouse_section(Section s) {
+  ClickHouseConfig c;
+  c.url = s.required("url", "http://127.0.0.1:8123");
+  c.user = s.text("user", c.user);
+  c.password = s.password();
+  c.databases = s.list("databases", {});
+  c.backup_disk = s.required("backup_disk", "backups");
+  s.required("backup_path", "/backup/vault/clickhouse");
+  c.backup_path = s.path("backup_path");
+  c.hold_limit = s.duration("hold_limit", c.hold_limit, Millis(100));
+  s.finish();
+  return c;
+}
+
+ZooKeeperConfig zookeeper_section(Section s) {
+  ZooKeeperConfig c;
+  c.connect = s.required("connect", "127.0.0.1:2181");
+  s.finish();
+  return c;
+}
+
+YAML::Node load_yaml(std::string_view yaml, const fs::path& file) {
+  try {
+    return YAML::Load(std::string(yaml));
+  } catch (const YAML::Exception& e) {
+    throw Error(Code::config, fmt::format("{}:{}", file.string(), e.mark.line + 1),
+                "is not YAML: " + e.msg, "correct the file; blanks, not tabs, for the indent");
+  }
+}
+
+}  // namespace
+
+Config parse_config(std::string_view yaml, const fs::path& file) {
+  YAML::Node root = load_yaml(yaml, file);
+  Section top(root.IsNull() ? YAML::Node(YAML::NodeType::Map) : root, "", file);
+  Config c;
+  c.file = file;
+  top.required("vault", "/backup/vault");
+  c.vault = top.path("vault");
+  c.state = top.path("state", file.parent_path() / "lifeboat-state");
+  c.point_every = top.duration("point_every", c.point_every, Millis(1000));
+  c.flush_interval = top.duration("flush_interval", c.flush_interval, Millis(100));
+  c.flush_bytes =
+      top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
+  if (auto s = top.section("postgres")) c.postgres = postgres_section(*s);
+  if (auto s = top.section("kafka")) c.kafka = kafka_section(*s);
+  if (auto s = top.section("clickhouse")) c.clickhouse = clickhouse_section(*s);
+  if (auto s = top.section("zookeeper")) c.zookeeper = zookeeper_section(*s);
+  top.finish();
+  if (!c.postgres && !c.kafka && !c.clickhouse && !c.zookeeper) {
+    top.fail(root, "names no store; give at least one of postgres, kafka, clickhouse, zookeeper");
+  }
+  return c;
+}
+
+Config load_config(const fs::path& file) {
+  auto absolute = fs::absolute(file);
+  auto content = read_file(absolute, ByteCount(1 << 20));
+  if (!content) {
+    throw Error(Code::config, absolute.string(), "does not exist",
+                "`lifeboat init` writes one; --config names another");
+  }
+  return parse_config(*content, absolute);
+}
+
+std::string config_template() {
+  return R"(# What Lifeboat looks after. Leave out the section of a store that you do not have.
+
+# The vault: snapshots, the logbook and recovery points. On a disk that survives the servers.
+vault: /backup/vault
+# How often `lifeboat run` takes a recovery point, and how often the logbook is made durable: what is
+# older than flush_interval (and a little) survives the loss of any store.
+point_every: 1h
+flush_interval: 5s
+
+postgres:
+  # A role with REPLICATION and, for `check`, pg_monitor.
+  url: postgresql://lifeboat@127.0.0.1:5432/postgres
+  # password_file: /etc/lifeboat/postgres.password
+  slot: lifeboat
+  # Where a restore puts the cluster, and whose files these are.
+  data_directory: /var/lib/postgresql/15/main
+  os_user: postgres
+
+kafka:
+  bootstrap: [127.0.0.1:9092]
+  include: ["*"]
+
+clickhouse:
+  url: http://127.0.0.1:8123
+  user: default
+  # password_file: /etc/lifeboat/clickhouse.password
+  # databases: [posthog]
+  # A disk of the server's configuration that <backups><allowed_disk> names, and the same folder as
+  # this machine sees it. Keep it with the vault: a restore needs both.
+  backup_disk: backups
+  backup_path: /backup/vault/clickhouse
+
+zookeeper:
+  connect: 127.0.0.1:2181
+)";
+}
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  std::int64_t n = 0;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (ec != std::errc{} || n < 0 || n > 1'000'000'000) return std::nullopt;
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit == "ms") return Millis(n);
+  if (unit == "s") return Millis(n * 1000);
+  if (unit == "m") return Millis(n * 60'000);
+  if (unit == "h") return Millis(n * 3'600'000);
+  if (unit == "d") return Millis(n * 86'400'000);
+  return std::nullopt;
+}
+
+std::optional<ByteCount> parse_size(std::string_view text) {
+  std::uint64_t n = 0;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (ec != std::errc{} || n > (1ull << 40)) return std::nullopt;
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.empty() || unit == "B") return ByteCount(n);
+  if (unit == "KiB") return ByteCount(n << 10);
+  if (unit == "MiB") return ByteCount(n << 20);
+  if (unit == "GiB" && n < (1ull << 20)) return ByteCount(n << 30);
+  return std::nullopt;
+}
+
+}  // namespace lifeboat::recovery

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.hpp"
+
+namespace lifeboat::recovery {
+
+// lifeboat.yaml as values. Paths are absolute: relative ones count from the file's folder. A store
+// whose section is absent is not part of the stack and is left alone.
+struct PostgresConfig {
+  std::string url;                       // libpq URI or key=value string; database included
+  std::string password;                  // from `password` or `password_file`; may be empty
+  std::string slot = "lifeboat";         // Lifeboat's own physical replication slot
+  std::filesystem::path data_directory;  // where a restore puts the cluster; may be empty
+  std::string os_user;                   // owner of the restored files; empty: the caller
+};
+
+struct KafkaConfig {
+  std::vector<std::string> bootstrap;     // host:port
+  std::vector<std::string> include{"*"};  // topic globs
+  std::vector<std::string> exclude;       // wins over include
+};
+
+struct ClickHouseConfig {
+  std::string url;  // http://host:port
+  std::string user = "default";
+  std::string password;
+  std::vector<std::string> databases;  // empty: all but the system's
+  std::string backup_disk;             // BACKUP … TO Disk('<disk>', …)
+  std::filesystem::path backup_path;   // the same folder as Lifeboat sees it
+  Millis hold_limit{30000};            // a hold that is not had by then gives a bounded cut
+};
+
+struct ZooKeeperConfig {
+  std::string connect;  // host:port,host:port[/chroot]
+};
+
+struct Config {
+  std::filesystem::path file;
+  std::filesystem::path vault;
+  std::filesystem::path state;  // journals of restores; default `lifeboat-state`
+  Millis point_every{3600000};  // schedule of `run`
+  Millis flush_interval{5000};  // logbook: RPO in seconds
+  ByteCount flush_bytes{32ull << 20};
+  std::optional<PostgresConfig> postgres;
+  std::optional<KafkaConfig> kafka;
+  std::optional<ClickHouseConfig> clickhouse;
+  std::optional<ZooKeeperConfig> zookeeper;
+};
+
+// Throws Error(config) with "file:line" as subject for what is unknown, missing or wrong, and says
+// what was expected there.
+Config load_config(const std::filesystem::path& file);
+Config parse_config(std::string_view yaml, const std::filesystem::path& file);
+
+// A commented lifeboat.yaml to start from; parse_config() takes it as it is.
+std::string config_template();
+
+// "500ms", "30s", "15m", "6h", "1d" and "64MiB", "1GiB", "4096": nullopt when it is none.
+std::optional<Millis> parse_duration(std::string_view text);
+std::optional<ByteCount> parse_size(std::string_view text);
+
+}  // namespace lifeboat::recovery

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "recovery/context.hpp"
+
+namespace lifeboat::recovery {
+
+// Writes WAL file or timeline history `name` (PostgreSQL's %f) to `destination` (%p). False: the
+// logbook does not hold it, which tells PostgreSQL that the archive ends here. A segment of which
+// the logbook holds the beginning only (the last one before a loss) is filled with zeros, which
+// PostgreSQL reads as the end of WAL. A hole in the middle is Error(corrupt), never the end.
+bool wal_fetch(const Context& context, const vault::Vault& vault, const std::string& name,
+               const std::filesystem::path& destination);
+
+}  // namespace lifeboat::recovery
