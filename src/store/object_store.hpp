@@ -22,12 +22,13 @@ enum class PutResult { written, exists, changed };
 
 // A flat store of immutable or compare-and-swapped objects.
 //
-// Names are '/'-separated segments of [A-Za-z0-9._-], at most 512 bytes, each segment 1 to 200 bytes
-// and without a leading '.' (check_name()). No name may be another one's beginning up to a '/'.
-// Every write is durable and atomic when the call returns: a reader sees the whole old or the whole
-// new object, never a part. What stat() and put_if_absent() say is there is durable too, whoever
-// wrote it. All calls are thread-safe. Errors: unavailable, denied, no_space, corrupt, refused,
-// timeout. "Not there" and "somebody was faster" are results. A write that throws may have happened.
+// Names are '/'-separated segments of [A-Za-z0-9._-], at most 512 bytes, each segment 1 to 200
+// bytes and without a leading '.' (check_name()). No name may be another one's beginning up to a
+// '/'. Every write is durable and atomic when the call returns: a reader sees the whole old or the
+// whole new object, never a part. What stat() and put_if_absent() say is there is durable too,
+// whoever wrote it. All calls are thread-safe. Errors: unavailable, denied, no_space, corrupt,
+// refused, timeout. "Not there" and "somebody was faster" are results. A write that throws may have
+// happened.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;

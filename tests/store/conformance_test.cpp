@@ -1,0 +1,220 @@
+// What every object store must do: one suite for all of them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <barrier>
+#include <thread>
+
+#include "base/error.hpp"
+#include "store/memory_store.hpp"
+#include "store_fixture.hpp"
+
+namespace lifeboat::store {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+struct MemoryFactory {
+  MemoryStore store;
+  ObjectStore& get() { return store; }
+};
+
+struct DirectoryFactory {
+  TemporaryDirectory directory;
+  DirectoryStore store{directory.path()};
+  ObjectStore& get() { return store; }
+};
+
+template <typename Factory>
+class Conformance : public ::testing::Test {
+ protected:
+  Factory factory_;
+  ObjectStore& store() { return factory_.get(); }
+
+  std::vector<std::string> names(const std::string& prefix) {
+    std::vector<std::string> out;
+    store().list(prefix, [&](const ObjectInfo& info) { out.push_back(info.name); });
+    return out;
+  }
+};
+
+using Factories = ::testing::Types<MemoryFactory, DirectoryFactory>;
+TYPED_TEST_SUITE(Conformance, Factories);
+
+TYPED_TEST(Conformance, GivesBackWhatWasPut) {
+  std::string bytes = "with \0 and \n"s + std::string(3'000'000, 'x');
+  this->store().put("a/b/c", bytes);
+  EXPECT_EQ(this->store().get("a/b/c"), bytes);
+  EXPECT_EQ(this->store().stat("a/b/c")->size, ByteCount(bytes.size()));
+  this->store().put("a/b/c", "");
+  EXPECT_EQ(this->store().get("a/b/c"), "");
+  EXPECT_EQ(this->store().stat("a/b/c")->size, ByteCount(0));
+}
+
+TYPED_TEST(Conformance, AbsentIsAResultNotAnError) {
+  for (std::string name : {"none", "no/such/object", "a", "a/b"}) {
+    if (name == "a") this->store().put("a/b/c", "x");  // from here on a and a/b are prefixes
+    EXPECT_EQ(this->store().get(name), std::nullopt);
+    EXPECT_EQ(this->store().get_range(name, ByteCount(0), ByteCount(1)), std::nullopt);
+    EXPECT_EQ(this->store().stat(name), std::nullopt);
+    EXPECT_FALSE(this->store().remove(name));
+    EXPECT_EQ(this->store().put_if_unchanged(name, "x", "1"), PutResult::changed);
+    EXPECT_EQ(this->store().get(name), std::nullopt);
+  }
+}
+
+TYPED_TEST(Conformance, RangesEndWithTheObject) {
+  this->store().put("r", "0123456789");
+  auto range = [&](std::uint64_t from, std::uint64_t length) {
+    return this->store().get_range("r", ByteCount(from), ByteCount(length)).value();
+  };
+  EXPECT_EQ(range(0, 10), "0123456789");
+  EXPECT_EQ(range(3, 4), "3456");
+  EXPECT_EQ(range(8, 100), "89");
+  EXPECT_EQ(range(8, ~0ull), "89");
+  EXPECT_EQ(range(10, 1), "");
+  EXPECT_EQ(range(~0ull, ~0ull), "");
+  EXPECT_EQ(range(5, 0), "");
+}
+
+TYPED_TEST(Conformance, PutIfAbsentNeverReplaces) {
+  EXPECT_EQ(this->store().put_if_absent("d/one", "first"), PutResult::written);
+  EXPECT_EQ(this->store().put_if_absent("d/one", "second"), PutResult::exists);
+  EXPECT_EQ(this->store().get("d/one"), "first");
+  EXPECT_TRUE(this->store().remove("d/one"));
+  EXPECT_EQ(this->store().put_if_absent("d/one", "third"), PutResult::written);
+  EXPECT_EQ(this->store().get("d/one"), "third");
+}
+
+TYPED_TEST(Conformance, PutIfUnchangedNeedsTheVersionSeen) {
+  this->store().put("v", "1");
+  auto first = this->store().stat("v")->version;
+  EXPECT_EQ(this->store().put_if_unchanged("v", "2", first), PutResult::written);
+  EXPECT_EQ(this->store().put_if_unchanged("v", "3", first), PutResult::changed);
+  EXPECT_EQ(this->store().get("v"), "2");
+  this->store().remove("v");
+  EXPECT_EQ(this->store().put_if_unchanged("v", "4", first), PutResult::changed);
+  EXPECT_EQ(this->store().get("v"), std::nullopt);
+}
+
+TYPED_TEST(Conformance, EveryChangeGivesAnotherVersion) {
+  std::set<std::string> seen;
+  for (int i = 0; i < 300; ++i) {  // faster than a file system's clock ticks, all of one size
+    this->store().put("v", i % 2 == 0 ? "a" : "b");
+    EXPECT_TRUE(seen.insert(this->store().stat("v")->version).second) << "change " << i;
+  }
+}
+
+TYPED_TEST(Conformance, ListsInByteOrderWithSizesAndVersions) {
+  for (std::string name : {"a/b", "a.c", "a-b", "a0", "b/a/z", "b/a-z", "b/az", "c"}) {
+    this->store().put(name, name);
+  }
+  EXPECT_THAT(this->names(""),
+              ElementsAre("a-b", "a.c", "a/b", "a0", "b/a-z", "b/a/z", "b/az", "c"));
+  EXPECT_THAT(this->names("b/"), ElementsAre("b/a-z", "b/a/z", "b/az"));
+  EXPECT_THAT(this->names("b/a"), ElementsAre("b/a-z", "b/a/z", "b/az"));
+  EXPECT_THAT(this->names("b/a/"), ElementsAre("b/a/z"));
+  EXPECT_THAT(this->names("c/"), IsEmpty());
+  EXPECT_THAT(this->names("d"), IsEmpty());
+  this->store().list("a0", [&](const ObjectInfo& info) {
+    EXPECT_EQ(info.size, ByteCount(2));
+    EXPECT_EQ(info.version, this->store().stat("a0")->version);
+  });
+}
+
+TYPED_TEST(Conformance, AVisitorMayUseTheStore) {
+  this->store().put("x/1", "1");
+  this->store().put("x/2", "2");
+  this->store().list("x/", [&](const ObjectInfo& info) { this->store().remove(info.name); });
+  EXPECT_THAT(this->names(""), IsEmpty());
+}
+
+TYPED_TEST(Conformance, RefusesNamesThatLeadElsewhere) {
+  std::string longest(200, 'n');
+  std::vector<std::string> bad = {"",
+                                  "/",
+                                  "/a",
+                                  "a/",
+                                  "a//b",
+                                  "..",
+                                  "../a",
+                                  "a/../b",
+                                  ".",
+                                  "a/./b",
+                                  ".tmp/x",
+                                  "a/.b",
+                                  "a b",
+                                  "a\nb",
+                                  "a\0b"s,
+                                  "\xc3\xa4",
+                                  "a\\b",
+                                  longest + "n",
+                                  longest + "/" + longest + "/" + longest};
+  for (const auto& name : bad) {
+    EXPECT_THROW(this->store().put(name, "x"), Error) << name;
+    EXPECT_THROW(this->store().put_if_absent(name, "x"), Error) << name;
+    EXPECT_THROW(this->store().put_if_unchanged(name, "x", "1"), Error) << name;
+    EXPECT_THROW(this->store().get(name), Error) << name;
+    EXPECT_THROW(this->store().get_range(name, ByteCount(0), ByteCount(1)), Error) << name;
+    EXPECT_THROW(this->store().stat(name), Error) << name;
+    EXPECT_THROW(this->store().remove(name), Error) << name;
+  }
+  EXPECT_THAT(this->names(""), IsEmpty());
+  this->store().put(longest + "/" + longest + "/A-z_0.9", "x");
+  EXPECT_EQ(this->names("").size(), 1u);
+}
+
+TYPED_TEST(Conformance, OneOfManyThreadsCreates) {
+  constexpr int kThreads = 6, kRounds = 30;
+  std::vector<std::atomic<int>> winners(kRounds);
+  std::barrier start(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < kRounds; ++round) {
+        start.arrive_and_wait();
+        std::string mine = "by " + std::to_string(t);
+        auto name = "race/" + std::to_string(round);
+        if (this->store().put_if_absent(name, mine) == PutResult::written) {
+          ++winners[static_cast<std::size_t>(round)];
+          EXPECT_EQ(this->store().get(name), mine);
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (auto& n : winners) EXPECT_EQ(n, 1);
+}
+
+TYPED_TEST(Conformance, NoIncrementIsLostBetweenThreads) {
+  this->store().put("counter", "0");
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] { increment(this->store(), "counter", 25); });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(this->store().get("counter"), "100");
+}
+
+TYPED_TEST(Conformance, AReaderNeverSeesAPart) {
+  std::string a(400'000, 'a'), b(300'000, 'b');
+  this->store().put("whole", a);
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 40; ++i) this->store().put("whole", i % 2 == 0 ? b : a);
+    stop = true;
+  });
+  while (!stop) {
+    auto seen = this->store().get("whole");
+    if (seen != a && seen != b) {
+      ADD_FAILURE() << "neither the old nor the new object";
+      break;
+    }
+  }
+  writer.join();
+}
+
+}  // namespace
+}  // namespace lifeboat::store
