@@ -67,7 +67,7 @@ class Connection {
   int server_version() const;  // 150004 is 15.4
   const std::string& server() const { return server_; }
 
-  // One statement; its rows, or an empty result.
+  // One statement (or replication command); its rows, or an empty result.
   Result query(std::string_view sql);
 
   // The parts of a dialogue with COPY (manual, chapter 55.2.6).
@@ -80,13 +80,11 @@ class Connection {
   void expect_end(std::string_view what);
 
   enum class Copied { data, nothing_yet, end };
-  // One CopyData message into `out` (valid until the next call). Waits at most `wait`.
-  Copied copy_data(std::string_view& out, Millis wait);
+  // One CopyData message into `out` (valid until the next call). Waits about 50 ms at most.
+  Copied copy_data(std::string_view& out);
   // False when the socket does not take it now (nothing was queued).
   bool put_copy_data(std::string_view bytes);
   void put_copy_end();
-
-  std::string quote_literal(std::string_view text) const;
 
  private:
   struct Finish {
@@ -96,14 +94,13 @@ class Connection {
     void operator()(char* memory) const;
   };
   void connect(const Config& config, Mode mode);
-  void wait_for_socket(bool write, Millis wait);
+  bool wait_for_socket(bool write, Millis wait) const;
   void flush();
   [[noreturn]] void throw_lost(std::string_view doing) const;
-  std::string clean(std::string text) const;
+  [[noreturn]] void throw_not_connected(Mode mode, const Config& config) const;
+  void drain();
 
   std::string server_;
-  std::string user_;
-  std::string password_;  // only to keep it out of messages
   const Cancel* cancel_;
   std::unique_ptr<pg_conn, Finish> conn_;
   std::unique_ptr<char, FreeMemory> copy_buffer_;

@@ -26,6 +26,15 @@ struct WriterOptions {
   std::map<std::uint32_t, std::filesystem::path> tablespaces;
 };
 
+// A user and group of this machine, by number.
+struct Owner {
+  unsigned uid = 0;
+  unsigned gid = 0;
+};
+// Whom to give what is written to; nullopt: nobody (no name, or it is us). Error(config) for an
+// unknown name, Error(refused) when we are neither root nor that user.
+std::optional<Owner> find_owner(const std::string& os_user);
+
 // Writes a data directory. Takes a directory that is absent (its parent must exist), empty or
 // unfinished (emptied first); Error(refused) for another, and nothing is touched. The same for each
 // tablespace's directory. Modes are 0700 and 0600. A path that leaves the directory is
@@ -45,18 +54,13 @@ class DataDirectoryWriter : public BackupSink {
   void finish();
 
  private:
-  struct Owner {
-    unsigned uid;
-    unsigned gid;
-  };
   std::filesystem::path place(const std::string& path) const;
   void open(const std::string& path, std::optional<ByteCount> size);
-  void own(int fd, const std::string& subject) const;
   void claim(const std::filesystem::path& directory);
 
+  std::optional<Owner> owner_;  // before directory_, as claiming it needs it
   std::filesystem::path directory_;
   WriterOptions options_;
-  std::optional<Owner> owner_;
   std::vector<std::filesystem::path> roots_;  // the data directory and the tablespaces' ones
   Fd file_;
   std::string file_path_;

@@ -5,11 +5,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "postgres/connection.hpp"
 
 namespace lifeboat::postgres {
+
+struct WalProgress;
 
 // Takes WAL. All calls come from the thread of run(). What a sink throws ends run() and comes out
 // of it; only the server's failures are survived.
@@ -43,7 +46,6 @@ struct WalReceiverStatus {
   Lsn received;    // end of what on_wal() took
   Lsn flushed;     // what the server was told last
   Lsn server_end;  // the end of WAL, as the server said last
-  std::uint64_t connects = 0;
   std::uint64_t gaps = 0;
   std::string last_error;  // "" while all is well
 };
@@ -68,14 +70,16 @@ class WalReceiver {
   // slot keeps. Only one thread at a time.
   void run(const Cancel& cancel);
 
-  // Any thread: [.., end) of this timeline (and its history file, and all of its ancestors that
-  // on_wal() gave) is durable in the vault. Reported within about 100 ms.
-  void durable(TimelineId timeline, Lsn end);
+  // Any thread, in order: [.., end) of this timeline (and its history file, and all of its
+  // ancestors that on_wal() gave) is durable in the vault. Reported within about 100 ms.
+  void durable(std::uint64_t system_identifier, TimelineId timeline, Lsn end);
 
   WalReceiverStatus status() const;  // any thread
 
  private:
-  class Session;
+  friend class WalSession;
+  std::string run_once(WalProgress& progress, const Cancel& cancel, Millis& backoff);
+  void note(const std::string& problem);
 
   Config config_;
   std::string slot_;
@@ -83,11 +87,9 @@ class WalReceiver {
   const Clock& clock_;
   WalReceiverOptions options_;
 
-  mutable std::mutex mutex_;  // guards the two below
-  std::map<TimelineId, Lsn> durable_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<std::pair<std::uint64_t, TimelineId>, Lsn> durable_;
   WalReceiverStatus status_;
-  // Of this run(): where each timeline of each system goes on, and which histories were given.
-  struct Progress;
 };
 
 }  // namespace lifeboat::postgres

@@ -1,0 +1,45 @@
+#include "base/bytes.hpp"
+#include "base/checksum.hpp"
+#include "postgres/restore.hpp"
+#include "postgres/wal_file.hpp"
+
+namespace lifeboat::postgres {
+
+namespace {
+
+// ControlFileData of src/include/catalog/pg_control.h, version 1300, on a 64-bit machine.
+constexpr std::uint32_t kVersion = 1300;
+constexpr std::size_t kVersionAt = 8, kStateAt = 16, kCheckpointAt = 32, kRedoAt = 40,
+                      kTimelineAt = 48, kSegmentSizeAt = 228, kChecksumsAt = 252, kCrcAt = 288;
+constexpr std::uint32_t kShutDown = 1, kShutDownInRecovery = 2;
+
+}  // namespace
+
+ControlFile read_control(const std::filesystem::path& directory) {
+  const auto path = directory / "global" / "pg_control";
+  const auto bytes = read_file(path, ByteCount(64 << 10));
+  if (!bytes) {
+    throw Error(Code::not_found, path.string(), "there is no cluster in this directory");
+  }
+  if (bytes->size() < kCrcAt + 4) throw Error(Code::corrupt, path.string(), "too short");
+  const char* at = bytes->data();
+  if (const auto version = load_le<std::uint32_t>(at + kVersionAt); version != kVersion) {
+    throw Error(Code::unsupported, path.string(),
+                fmt::format("version {} of the control file is not known", version));
+  }
+  if (crc32c(std::string_view(*bytes).substr(0, kCrcAt)) != load_le<std::uint32_t>(at + kCrcAt)) {
+    throw Error(Code::corrupt, path.string(), "its checksum is wrong");
+  }
+  ControlFile control;
+  control.system_identifier = load_le<std::uint64_t>(at);
+  const auto state = load_le<std::uint32_t>(at + kStateAt);
+  control.shut_down = state == kShutDown || state == kShutDownInRecovery;
+  control.checkpoint = Lsn(load_le<std::uint64_t>(at + kCheckpointAt));
+  control.redo = Lsn(load_le<std::uint64_t>(at + kRedoAt));
+  control.timeline = TimelineId(load_le<std::uint32_t>(at + kTimelineAt));
+  control.wal_segment_size = ByteCount(load_le<std::uint32_t>(at + kSegmentSizeAt));
+  control.data_checksums = load_le<std::uint32_t>(at + kChecksumsAt) != 0;
+  return control;
+}
+
+}  // namespace lifeboat::postgres
