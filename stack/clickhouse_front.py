@@ -17,8 +17,8 @@ does not know the given query_id. Answers are built in memory before they are se
 
 import argparse
 import base64
+import glob
 import http.server
-import json
 import os
 import re
 import signal
@@ -32,9 +32,12 @@ from xml.sax.saxutils import escape
 import chdb
 
 BACKUP_DISK = "backups"
+MARK = "held back by clickhouse_front.py while the engine starts\n"
 
 CONFIG = """<clickhouse>
-  <logger><level>{level}</level><console>1</console></logger>
+  <logger>
+    <level>{level}</level><console>1</console><console_log_level>{level}</console_log_level>
+  </logger>
   <storage_configuration><disks>
     <{disk}><type>local</type><path>{backups}/</path></{disk}>
   </disks></storage_configuration>
@@ -63,8 +66,9 @@ STATUS_OF_CODE = {194: 401, 192: 403, 193: 403, 516: 403,
                   48: 501, 209: 503, 159: 408}
 
 WORD = r"[A-Za-z_][A-Za-z0-9_]*"
-HAS_FORMAT = re.compile(rf"\bFORMAT\s+{WORD}\s*(SETTINGS\b.*)?;?\s*$", re.I | re.S)
-IS_INSERT = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*INSERT\b", re.I | re.S)
+NAME = rf"(?:`[^`]+`|\"[^\"]+\"|{WORD})"
+CREATES_TABLE = re.compile(
+    rf"\s*(?:CREATE|ATTACH)\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME}(?:\.{NAME})?)", re.I)
 
 
 class QueryError(Exception):
@@ -85,7 +89,14 @@ class Engine:
 
     def __init__(self, data, config):
         self._address = f"{data}?config-file={config}"
+        held_back = hold_back_kafka_tables(data)
         self._keeper = chdb.connect(self._address)  # the engine lives while a connection does
+        self.version = self._ask(self._keeper, "SELECT version()").decode().strip()
+        for database, table in held_back:
+            try:
+                self.query(f"ATTACH TABLE {quoted(database)}.{quoted(table)}", "TabSeparated")
+            except QueryError as error:  # as a server, which starts without a broken table
+                print(f"cannot attach {database}.{table}: {error}", file=sys.stderr, flush=True)
 
     def query(self, text, output_format, database=None, settings=None, parameters=None):
         connection = chdb.connect(self._address)
@@ -95,8 +106,25 @@ class Engine:
             for name, value in (settings or {}).items():
                 self._ask(connection, f"SET {name} = {literal(value)}")
             return self._ask(connection, text, output_format, parameters)
+        except QueryError as error:
+            if self._made_its_kafka_table(connection, text, error):
+                return b""
+            raise
         finally:
             connection.close()
+
+    def _made_its_kafka_table(self, connection, text, error):
+        """CREATE and ATTACH of a Kafka table fail in chdb after the table was made and works.
+
+        "Shutdown was called" comes from a server's part that the library lacks; a server answers
+        with success, so the front does, when the table is there.
+        """
+        if error.code != 49 or "Shutdown was called" not in str(error):
+            return False
+        head = text[:4096].decode(errors="replace") if isinstance(text, bytes) else text[:4096]
+        created = CREATES_TABLE.match(head)
+        return created is not None and self._ask(
+            connection, f"EXISTS TABLE {created.group(1)}").strip() == b"1"
 
     def close(self):
         self._keeper.close()
@@ -110,6 +138,31 @@ class Engine:
             return bytes(result.bytes() or b"")
         except chdb.ChdbError as error:
             raise QueryError(str(error)) from None
+
+
+def hold_back_kafka_tables(data):
+    """Lets the engine start without its Kafka tables; returns (database, table) of each.
+
+    chdb refuses to load a folder with a Kafka table in it, by the same "Shutdown was called". So
+    each is marked as DETACH … PERMANENTLY does, to be attached when the engine stands. ATTACH
+    removes the mark. The mark's text tells ours from a user's, also after a crash in between.
+    """
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(data), "metadata", "*", "*.sql"))):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            if not re.search(r"^ENGINE = Kafka\b", file.read(), re.M):
+                continue
+        mark = path + ".detached"
+        if os.path.exists(mark):
+            with open(mark, encoding="utf-8", errors="replace") as file:
+                if file.read() != MARK:
+                    continue
+        with open(mark, "w", encoding="utf-8") as file:
+            file.write(MARK)
+        folder, name = os.path.split(path)
+        found.append((urllib.parse.unquote(os.path.basename(folder)),
+                      urllib.parse.unquote(name.removesuffix(".sql"))))
+    return found
 
 
 def quoted(name):
@@ -168,7 +221,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                         if name not in OWN_PARAMETERS and not name.startswith("param_")
                         and re.fullmatch(WORD, name)}
             if read_only:
-                settings["readonly"] = "1"
+                settings.setdefault("readonly", "2")
             answer = self.engine.query(
                 statement(given.get("query", ""), body), output_format,
                 given.get("database") or self.headers.get("X-ClickHouse-Database"), settings,
@@ -176,7 +229,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, answer, {"X-ClickHouse-Query-Id": query_id,
                                      "X-ClickHouse-Format": output_format})
         except QueryError as error:
-            self._send(error.status, f"{str(error).rstrip()} (version 26.9)\n".encode(),
+            self._send(error.status, f"{str(error).rstrip()} (version {self.engine.version})\n".encode(),
                        {"X-ClickHouse-Query-Id": query_id,
                         "X-ClickHouse-Exception-Code": str(error.code)})
 

@@ -1,7 +1,5 @@
 """The servers of the local stack: how each one is configured, started, asked and ended."""
 
-import glob
-import json
 import os
 import pwd
 import secrets
@@ -15,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-from process import Port, StackError, answers, is_running, kill_tree, spawner
+from process import Port, StackError, answers, kill_tree, spawner
 
 CACHE = os.environ.get("LIFEBOAT_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lifeboat")
@@ -105,7 +103,8 @@ class Server:
         """Deletes its data, as a lost disk would."""
         if self.running:
             raise StackError(f"{self.name} is running (pid {self.pid}): kill or stop it first")
-        shutil.rmtree(self.data, ignore_errors=False) if os.path.exists(self.data) else None
+        if os.path.exists(self.data):
+            shutil.rmtree(self.data)
 
     def close(self):
         self.kill()
