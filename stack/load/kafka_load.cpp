@@ -22,7 +22,7 @@ constexpr std::array<std::array<const char*, 2>, 9> kSettings = {{
     {"acks", "all"},
     {"compression.type", "lz4"},
     {"linger.ms", "50"},
-    {"message.timeout.ms", "10000"},
+    {"message.timeout.ms", "30000"},
     {"socket.timeout.ms", "5000"},
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "500"},
@@ -127,6 +127,7 @@ void KafkaLoad::connect() {
         static_cast<KafkaLoad*>(self)->on_report(*report);
       }));
   broken_ = false;
+  why_broken_.clear();
   // A broker that makes topics by itself must not make them with a wrong number of partitions:
   // nothing is produced before all are listed.
   while (wish_ == Wish::run && !topics_are_there())
@@ -166,8 +167,9 @@ void KafkaLoad::produce_while_wished() {
     if (outstanding >= kMostOutstanding) due = 0;
     for (; due > 0 && !broken_; --due) produce_one();
     rd_kafka_poll(producer_.get(), 0);
-    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
-      broken_ = true;
+    std::array<char, 256> why{};
+    if (rd_kafka_fatal_error(producer_.get(), why.data(), why.size()) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      breaks(why.data());
     std::this_thread::sleep_for(kTick);
   }
 }
@@ -188,7 +190,7 @@ void KafkaLoad::produce_one() {
   ledger_.answered(message_.topic,
                    {message_.seq, now_us(), -1, message_.partition, Answer::unknown, 0});
   ++unknown_;
-  broken_ = true;
+  breaks(rd_kafka_err2str(error));
 }
 
 void KafkaLoad::on_report(const rd_kafka_message_s& report) {
@@ -199,7 +201,12 @@ void KafkaLoad::on_report(const rd_kafka_message_s& report) {
                            static_cast<std::uint16_t>(report.partition),
                            acknowledged ? Answer::acknowledged : Answer::unknown, 0});
   ++(acknowledged ? acknowledged_ : unknown_);
-  if (!acknowledged) broken_ = true;
+  if (!acknowledged) breaks(rd_kafka_err2str(report.err));
+}
+
+void KafkaLoad::breaks(const std::string& why) {
+  if (!broken_) why_broken_ = why;
+  broken_ = true;
 }
 
 void KafkaLoad::end_producer() {
@@ -209,7 +216,8 @@ void KafkaLoad::end_producer() {
   rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   rd_kafka_flush(producer_.get(), kPurgeMs);
   producer_.reset();
-  ledger_.journal("producer ends", fmt::format("\"epoch\":{},\"broken\":{}", epochs_ - 1, broken_));
+  ledger_.journal("producer ends",
+                  fmt::format("\"epoch\":{},\"broken\":\"{}\"", epochs_ - 1, why_broken_));
 }
 
 }  // namespace loadgen

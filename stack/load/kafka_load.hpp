@@ -57,6 +57,7 @@ class KafkaLoad {
   void produce_one();
   void end_producer();
   void on_report(const rd_kafka_message_s& report);
+  void breaks(const std::string& why);
 
   std::string bootstrap_;
   Ledger& ledger_;
@@ -65,6 +66,7 @@ class KafkaLoad {
   Message message_;
   std::unique_ptr<rd_kafka_s, DestroyProducer> producer_;
   bool broken_ = false;
+  std::string why_broken_;
   std::uint16_t epochs_ = 0;
 
   std::atomic<std::uint64_t> sent_ = 0;
