@@ -37,10 +37,11 @@ const BrokerInfo* ClusterInfo::broker(BrokerId id) const {
 }
 
 struct Cluster::State {
-  State(Config c, Clock& k) : config(std::move(c)), clock(k) {}
+  State(Config c, Clock& k, const Cancel* x) : config(std::move(c)), clock(k), cancel(x) {}
 
   Config config;
   Clock& clock;
+  const Cancel* cancel;
   std::mutex mutex;
   std::map<std::string, std::unique_ptr<Connection>> connections;  // by "host:port"
   std::vector<BrokerInfo> known;
@@ -50,7 +51,7 @@ struct Cluster::State {
     auto& connection = connections[broker.host + ":" + std::to_string(broker.port)];
     const bool old = connection != nullptr;
     try {
-      if (!old) connection = std::make_unique<Connection>(broker.host, broker.port, config);
+      if (!old) connection = std::make_unique<Connection>(broker.host, broker.port, config, cancel);
       return connection->call(request);
     } catch (Error& error) {
       connection.reset();
@@ -102,13 +103,14 @@ struct Cluster::State {
         if (error) throw std::move(*error).during(what);
         throw Error(Code::timeout, what, "the cluster does not settle");
       }
-      never.sleep_for(kPause);
+      (cancel != nullptr ? *cancel : never).sleep_for(kPause);
+      if (cancel != nullptr) cancel->check();
     }
   }
 };
 
-Cluster::Cluster(Config config, Clock& clock)
-    : state_(std::make_unique<State>(std::move(config), clock)) {}
+Cluster::Cluster(Config config, Clock& clock, const Cancel* cancel)
+    : state_(std::make_unique<State>(std::move(config), clock, cancel)) {}
 Cluster::~Cluster() = default;
 
 ClusterInfo Cluster::metadata() {
@@ -183,6 +185,20 @@ bool Cluster::evict(const std::string& group, const std::string& member_id) {
     throw Error(Code::failed, group, "LeaveGroup: " + protocol_error_name(error));
   });
   return was_there;
+}
+
+Cluster::ProducerIdentity Cluster::new_producer() {
+  std::lock_guard lock(state_->mutex);
+  ProducerIdentity identity{};
+  state_->until_done("asking for a producer id", [&] {
+    std::string from;
+    const auto bytes = state_->ask_any(init_producer_id_request(state_->config.client_id), from);
+    const auto answer = parse_init_producer_id(bytes, from);
+    identity = {answer.id, answer.epoch};
+    if (answer.error == kNone || is_retriable(answer.error)) return answer.error == kNone;
+    throw Error(Code::failed, from, "InitProducerId: " + protocol_error_name(answer.error));
+  });
+  return identity;
 }
 
 }  // namespace lifeboat::kafka

@@ -59,7 +59,8 @@ struct PartitionOffsets {
 // the version), failed (it answered with an error), corrupt (its answer cannot be read).
 class Cluster {
  public:
-  Cluster(Config config, Clock& clock);
+  // `cancel`, if given, ends every call with Error(cancelled); it must outlive the cluster.
+  Cluster(Config config, Clock& clock, const Cancel* cancel = nullptr);
   ~Cluster();
 
   // All topics, internal ones too. Asks known brokers and the bootstrap list until one answers.
@@ -71,6 +72,13 @@ class Cluster {
 
   // Takes one member out of a group at once, whether it lives or not. False: no such member.
   bool evict(const std::string& group, const std::string& member_id);
+
+  // The identity of a new idempotent producer (InitProducerId v0).
+  struct ProducerIdentity {
+    std::int64_t id;
+    std::int16_t epoch;
+  };
+  ProducerIdentity new_producer();
 
  private:
   struct State;

@@ -183,16 +183,18 @@ SplitBatches split_batches(std::string_view bytes) {
   }
 }
 
+void check_producible(const BatchView& batch, const TopicPartition& log) {
+  if (!batch.is_control() && !batch.has_holes()) return;
+  throw Error(Code::unsupported, to_string(log),
+              fmt::format("the batch of offsets [{}, {}) {} and cannot be produced again as it is",
+                          batch.base_offset(), batch.next_offset(),
+                          batch.is_control() ? "is a transaction marker"
+                                             : "has lost records to compaction"));
+}
+
 void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp) {
   const auto view = BatchView::parse(batch, false);
-  if (view.is_control() || view.has_holes()) {
-    throw Error(
-        Code::unsupported, to_string(log),
-        fmt::format(
-            "the batch of offsets [{}, {}) {} and cannot be produced again as it is",
-            view.base_offset(), view.next_offset(),
-            view.is_control() ? "is a transaction marker" : "has lost records to compaction"));
-  }
+  check_producible(view, log);
   // The delete horizon (KIP-534) belongs to the log that was compacted, not to the record times.
   const auto attributes = view.attributes() & ~(kTransactional | kDeleteHorizon);
   put<std::int64_t>(batch, kBaseOffset, 0);

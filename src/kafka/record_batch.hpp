@@ -65,10 +65,13 @@ struct SplitBatches {
 // that is cut off is left out. Errors as in BatchView::parse, and Error(corrupt) when offsets fall.
 SplitBatches split_batches(std::string_view bytes);
 
+// Error(unsupported) when a broker would not take the batch from a producer: control batches and
+// batches with holes. The subject names `log`, the message the offsets.
+void check_producible(const BatchView& batch, const TopicPartition& log);
+
 // Makes a stored batch one that a broker accepts from a producer: base offset 0, no transaction, no
-// delete horizon, `stamp` for the producer, new CRC. Records stay as they are. Error(unsupported)
-// for control batches, for batches with holes and for empty ones: the subject names `log` and the
-// offsets.
+// delete horizon, `stamp` for the producer, new CRC. Records stay as they are. Checks as
+// check_producible() does.
 void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp = {});
 
 enum class Marker { abort = 0, commit = 1 };

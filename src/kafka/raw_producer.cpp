@@ -1,0 +1,97 @@
+#include "kafka/raw_producer.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.hpp"
+#include "kafka/produce_lane.hpp"
+
+namespace lifeboat::kafka {
+
+namespace {
+
+constexpr Millis kTick{50};
+
+// Sequence numbers start again at 0 after 2^31 - 1.
+std::int32_t sequence_after(std::int32_t sequence, std::int32_t count) {
+  return static_cast<std::int32_t>((std::int64_t{sequence} + count) & INT32_MAX);
+}
+
+}  // namespace
+
+struct RawProducer::State {
+  State(Config c, Clock& k, ProduceOptions o) : shared(std::move(c), k, o) {
+    for (int i = 0; i < std::max(1, o.lanes); ++i) {
+      lanes.push_back(std::make_unique<ProduceLane>(shared));
+    }
+  }
+  ~State() { shared.stop.request(); }
+
+  ProduceLane& lane(const TopicPartition& tp) {
+    const auto hash =
+        std::hash<std::string>{}(tp.topic) + static_cast<std::size_t>(tp.partition.value);
+    return *lanes[hash % lanes.size()];
+  }
+  void check_failure() const {
+    if (shared.failure) std::rethrow_exception(shared.failure);
+  }
+
+  ProduceShared shared;
+  std::map<TopicPartition, PartitionQueue*> opened;  // for the caller's thread
+  std::vector<std::unique_ptr<ProduceLane>> lanes;
+};
+
+RawProducer::RawProducer(Config config, Clock& clock, ProduceOptions options)
+    : state_(std::make_unique<State>(std::move(config), clock, options)) {}
+RawProducer::~RawProducer() = default;
+
+void RawProducer::produce(const TopicPartition& partition, std::string batch, Done done) {
+  auto& s = *state_;
+  auto& shared = s.shared;
+  const auto view = BatchView::parse(batch);
+  check_producible(view, partition);
+  if (shared.identity.id < 0) shared.identity = shared.cluster.new_producer();
+  auto& queue = s.opened[partition];
+  std::optional<Offset> end;
+  if (queue == nullptr) end = shared.cluster.offsets({partition}).at(partition).high_watermark;
+
+  std::unique_lock lock(shared.mutex);
+  if (queue == nullptr) {
+    queue = &s.lane(partition).queue(partition);
+    queue->next_expected = *end;
+    shared.info_from = {};
+  }
+  const auto size = batch.size();
+  shared.changed.wait(lock, [&] {
+    return shared.failure || shared.queued_bytes == 0 ||
+           shared.queued_bytes + size <= shared.options.max_queued.value;
+  });
+  s.check_failure();
+  QueuedBatch queued{.bytes = {},
+                     .patched = false,
+                     .size = size,
+                     .sequence = queue->next_sequence,
+                     .old_base = view.base_offset(),
+                     .old_next = view.next_offset(),
+                     .expected = queue->next_expected,
+                     .done = std::move(done)};
+  queue->next_sequence = sequence_after(queue->next_sequence, view.record_count());
+  queue->next_expected = queue->next_expected + view.record_count();
+  queued.bytes = std::move(batch);
+  queue->batches.push_back(std::move(queued));
+  shared.queued_bytes += size;
+  shared.changed.notify_all();
+}
+
+void RawProducer::flush(const Cancel& cancel) {
+  auto& s = *state_;
+  std::unique_lock lock(s.shared.mutex);
+  for (;;) {
+    s.check_failure();
+    if (s.shared.queued_bytes == 0) return;
+    cancel.check();
+    s.shared.changed.wait_for(lock, kTick);
+  }
+}
+
+}  // namespace lifeboat::kafka
