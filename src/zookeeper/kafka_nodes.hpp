@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "zookeeper/tree.hpp"
 
@@ -24,6 +25,16 @@ bool kafka_skeleton(std::string_view path, std::string_view root = "");
 // a restore never destroys by an old order.
 bool kafka_keeps(std::string_view path, std::string_view root = "");
 
+// True for nodes whose version counter is state: brokers take their generated ids from the version
+// of /brokers/seqid.
+bool kafka_keeps_version(std::string_view path, std::string_view root = "");
+
+// /brokers/ids, without which no broker can register, and /cluster/id, without which a broker that
+// starts gives up (it finds another cluster id than its disks hold). A broker that registers while
+// the topics come back would become controller, make partition states of its own, and could elect
+// a replica that lags.
+std::vector<std::string> kafka_gates(std::string_view root = "");
+
 // How far counters are moved ahead of the copy, so that nothing that was handed out after the copy
 // was made is handed out twice.
 struct KafkaMargins {
@@ -37,5 +48,9 @@ struct KafkaMargins {
 // it; Error(unsupported) for a version that is not known, or a counter that would overflow.
 std::optional<std::string> kafka_moved_ahead(const Znode& node, std::string_view root = "",
                                              const KafkaMargins& margins = {});
+
+// All of the above as the options of one restore, for a tree that holds Kafka's nodes below `root`
+// (and maybe others beside them). `run` names the restore.
+RestoreOptions kafka_restore_options(std::string run, std::string root = "");
 
 }  // namespace lifeboat::zookeeper

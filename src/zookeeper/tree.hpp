@@ -116,6 +116,12 @@ struct RestoreOptions {
   std::function<bool(const Znode&)> keep;  // empty: every node
   // New data for a node, nullopt: as it is. Must be the same each time for one run.
   std::function<std::optional<std::string>(const Znode&)> change;
+  // Nodes whose version counter itself is state (Kafka's /brokers/seqid): it is raised to the kept
+  // one by writing. All others begin at version 0.
+  std::function<bool(const Znode&)> keep_version;
+  // Nodes without which nobody can start to work on the tree: taken away first, where they are
+  // there and empty, and made last, all in one transaction. See kafka_gates().
+  std::vector<std::string> gates;
   Skeleton skeleton;
   bool overwrite = false;  // write over a tree that is not empty; nothing is deleted
 };
@@ -132,9 +138,9 @@ struct RestoreResult {
 // not whole. A chroot that does not exist is made.
 // ACLs: a node that everybody may change is made with its own at once; any other gets its own after
 // all nodes are there (until then: the `auth` of this session, or world when there is none).
-// Error(refused): not empty (names what is there; nothing touched), or an unfinished run of another
-// id. Error(conflict): a node that this run had written holds other data: somebody works on the
-// tree. Error(denied): names the node.
+// Error(refused), nothing touched: not empty, an unfinished run of another id, or somebody holds an
+// ephemeral node (a living server): names what is there. Error(conflict): somebody worked on the
+// tree meanwhile; once they are stopped, the same run goes on. Error(denied): names the node.
 RestoreResult restore_tree(const Config& config, const Cancel& cancel,
                            const std::function<std::optional<Znode>()>& next,
                            const RestoreOptions& options);
