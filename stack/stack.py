@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The local stack: ZooKeeper, Kafka, PostgreSQL and ClickHouse, real, on free ports of 127.0.0.1.
 
-  stack.py run --dir DIR [--servers zookeeper,kafka,postgres,clickhouse] [--clickhouse-backups DIR]
+  stack.py run --dir DIR [--servers zookeeper,kafka,postgres,clickhouse]
+               [--clickhouse-backups DIR] [--temporary]
 
 starts the servers, writes DIR/stack.json, prints {"ready": "DIR/stack.json"} and then answers each
 line of its standard input with one line of JSON:
@@ -17,6 +18,7 @@ import concurrent.futures
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -201,6 +203,8 @@ def run(options):
             signal.signal(number, signal.SIG_IGN)
         if stack is not None:
             stack.close()
+        if options.temporary:
+            shutil.rmtree(options.dir, ignore_errors=True)
 
 
 def main():
@@ -211,6 +215,7 @@ def main():
     verb.add_argument("--dir", required=True, help="folder for data, logs and stack.json")
     verb.add_argument("--servers", default=",".join(NAMES), help="comma separated")
     verb.add_argument("--clickhouse-backups", help="path of ClickHouse's disk `backups`")
+    verb.add_argument("--temporary", action="store_true", help="delete DIR at the end")
     code = run(parser.parse_args())
     # Not sys.exit: a thread that still waits for a child must not delay the end.
     sys.stdout.flush()
