@@ -152,7 +152,7 @@ std::string producer_ids_ahead(const Znode& node, std::int64_t margin) {
     start = parse_number<std::int64_t>(node, object.at("block_start").get<std::string>());
     const auto end = parse_number<std::int64_t>(node, object.at("block_end").get<std::string>());
     if (end < start) refuse(node, Code::corrupt, "ends before it begins");
-    start = end + 1 - block < 0 ? 0 : end + 1 - block;
+    start = std::max<std::int64_t>(end - (block - 1), 0);
   }
   start = ahead(node, start, margin);
   object["block_start"] = std::to_string(start);
