@@ -63,9 +63,15 @@ class Findings:
         age = 0.0
         if loss is not None and self.oldest_missing is not None:
             age = max(0.0, loss.at - self.oldest_missing)
-        return {"verdict": self.verdict(), "checked": self.checked, **self.counts,
-                "sums_checked": self.sums_checked, "rpo_events": self.rpo, "rpo_seconds": round(age, 3),
-                "details": self.details}
+        return {
+            "verdict": self.verdict(),
+            "checked": self.checked,
+            **self.counts,
+            "sums_checked": self.sums_checked,
+            "rpo_events": self.rpo,
+            "rpo_seconds": round(age, 3),
+            "details": self.details,
+        }
 
 
 class Loss:
@@ -77,7 +83,7 @@ class Loss:
 
     def excuses(self, acked):
         """What was acknowledged then may be missing."""
-        return self.at - self.bound < acked <= self.at + REPORT_DELAY_SECONDS
+        return self.at - self.bound <= acked <= self.at + REPORT_DELAY_SECONDS
 
 
 def missing(found, loss, acked, what):
@@ -100,9 +106,15 @@ def epochs_before(loss, epoch_begins):
 def refuse_mixed_epochs(messages, before, loss):
     """A producer that lived through the loss would mix what was lost with what came after."""
     for seq, acked in enumerate(messages.acked):
-        if acked is not None and messages.epoch[seq] in before and acked > loss.at + REPORT_DELAY_SECONDS:
-            raise CouldNotVerify(f"{messages.name}: a producer lived through the loss of Kafka (message {seq} "
-                                 f"was acknowledged {acked - loss.at:.1f} s after it): pause the load first")
+        if (
+            acked is not None
+            and messages.epoch[seq] in before
+            and acked > loss.at + REPORT_DELAY_SECONDS
+        ):
+            raise CouldNotVerify(
+                f"{messages.name}: a producer lived through the loss of Kafka (message {seq} "
+                f"was acknowledged {acked - loss.at:.1f} s after it): pause the load first"
+            )
 
 
 def compare_sums(found, name, rows, expected):
@@ -134,7 +146,9 @@ def count_rows(found, index, table, ids):
         elif seen[seq] < 255:
             seen[seq] += 1
             if seen[seq] > 1:
-                found.offend("duplicated", f"{table}: event {seq} (id {row_id:016x}…) is there again")
+                found.offend(
+                    "duplicated", f"{table}: event {seq} (id {row_id:016x}…) is there again"
+                )
     return seen
 
 
@@ -161,18 +175,30 @@ def compare_events(found, events, rows, recent, sums, slow, loss, before):
         if row_hash != events.hash[seq]:
             found.offend("changed", f"events: event {seq} (id {row_id:016x}…) has other content")
         # A Kafka that came back may have given new offsets to what was not yet consumed.
-        elif offset != events.offset[seq] and events.acked[seq] is not None and events.epoch[seq] not in before:
-            found.offend("changed", f"events: event {seq} says offset {offset}, it is {events.offset[seq]}")
+        elif (
+            offset != events.offset[seq]
+            and events.acked[seq] is not None
+            and events.epoch[seq] not in before
+        ):
+            found.offend(
+                "changed", f"events: event {seq} says offset {offset}, it is {events.offset[seq]}"
+            )
     for row_id, short in zip(*recent):
         if shorts.get(row_id, short) != short:
             found.offend("changed", f"events_recent: id {row_id:016x}… differs from events")
     expected, expected_slow = {}, {}
     for seq, acked in enumerate(events.acked):
         if bool(seen[seq]) != bool(seen_recent[seq]):
-            found.offend("half", f"event {seq} is in {'events' if seen[seq] else 'events_recent'} alone")
+            found.offend(
+                "half", f"event {seq} is in {'events' if seen[seq] else 'events_recent'} alone"
+            )
         if not (seen[seq] and seen_recent[seq]) and acked is not None:
-            missing(found, loss if events.epoch[seq] in before else None, acked,
-                    f"event {seq} (partition {events.partition[seq]}, offset {events.offset[seq]})")
+            missing(
+                found,
+                loss if events.epoch[seq] in before else None,
+                acked,
+                f"event {seq} (partition {events.partition[seq]}, offset {events.offset[seq]})",
+            )
         if seen[seq]:
             key = (events.team[seq], events.day[seq])
             add(expected, key, 1, events.amount[seq], events.property_bytes[seq])
@@ -201,15 +227,26 @@ def compare_persons(found, persons, rows, loss, before):
         newest[row_id] = max(version, newest.get(row_id, 0))
         if row_hash != persons.hash[seq]:
             found.offend("changed", f"persons: {row_id:016x}… version {version} has other content")
-        elif offset != persons.offset[seq] and persons.acked[seq] is not None and persons.epoch[seq] not in before:
-            found.offend("changed", f"persons: {row_id:016x}… says offset {offset}, it is {persons.offset[seq]}")
+        elif (
+            offset != persons.offset[seq]
+            and persons.acked[seq] is not None
+            and persons.epoch[seq] not in before
+        ):
+            found.offend(
+                "changed",
+                f"persons: {row_id:016x}… says offset {offset}, it is {persons.offset[seq]}",
+            )
     for seq, acked in enumerate(persons.acked):
         # A newer row of the same person explains the absence; a hole in the middle of a log shows elsewhere.
         if acked is None or newest.get(persons.id[seq], 0) >= persons.version[seq]:
             continue
-        missing(found, loss if persons.epoch[seq] in before else None, acked,
-                f"person {persons.id[seq]:016x}… version {persons.version[seq]} (partition "
-                f"{persons.partition[seq]}, offset {persons.offset[seq]})")
+        missing(
+            found,
+            loss if persons.epoch[seq] in before else None,
+            acked,
+            f"person {persons.id[seq]:016x}… version {persons.version[seq]} (partition "
+            f"{persons.partition[seq]}, offset {persons.offset[seq]})",
+        )
 
 
 def replay_survivors(found, replay, counts, loss, before):
@@ -217,7 +254,9 @@ def replay_survivors(found, replay, counts, loss, before):
     survivors = []
     for (partition, epoch), order in replay.in_log_order().items():
         if epoch in before:
-            survivors += surviving_prefix(found, replay, counts, order, loss, f"partition {partition}")
+            survivors += surviving_prefix(
+                found, replay, counts, order, loss, f"partition {partition}"
+            )
         else:
             survivors += surviving_by_session(found, replay, counts, order)
     return survivors
@@ -227,12 +266,19 @@ def surviving_prefix(found, replay, counts, order, loss, name):
     """Of a log that was lost and came back, what survives is its beginning."""
     length = sum(counts.get(session, 0) for session in {replay.id[seq] for seq in order})
     if length > len(order):
-        found.offend("duplicated", f"session_replay: {name} holds {length} messages of {len(order)}",
-                     length - len(order))
+        found.offend(
+            "duplicated",
+            f"session_replay: {name} holds {length} messages of {len(order)}",
+            length - len(order),
+        )
     for seq in order[length:]:
         if replay.acked[seq] is not None:
-            missing(found, loss, replay.acked[seq],
-                    f"replay message {seq} ({name}, offset {replay.offset[seq]})")
+            missing(
+                found,
+                loss,
+                replay.acked[seq],
+                f"replay message {seq} ({name}, offset {replay.offset[seq]})",
+            )
     return order[:length]
 
 
@@ -247,12 +293,18 @@ def surviving_by_session(found, replay, counts, order):
         doubt = [seq for seq in seqs if replay.acked[seq] is None]
         count = counts.get(session, 0)
         if count < len(sure):
-            found.offend("lost", f"session_replay: {session:016x}… holds {count} messages of {len(sure)}",
-                         len(sure) - count)
+            found.offend(
+                "lost",
+                f"session_replay: {session:016x}… holds {count} messages of {len(sure)}",
+                len(sure) - count,
+            )
         elif count > len(seqs):
-            found.offend("duplicated", f"session_replay: {session:016x}… holds {count} messages of {len(seqs)}",
-                         count - len(seqs))
-        survivors += sure + doubt[:max(0, count - len(sure))]
+            found.offend(
+                "duplicated",
+                f"session_replay: {session:016x}… holds {count} messages of {len(seqs)}",
+                count - len(seqs),
+            )
+        survivors += sure + doubt[: max(0, count - len(sure))]
     return survivors
 
 
@@ -280,13 +332,19 @@ def compare_replay(found, replay, rows, by_team, loss, before):
         else:
             expected[replay.id[seq]] = [team, first, last, clicks, keys, size, 1]
         add(expected_teams, (team, replay.day[seq]), clicks, size, 1)
-    compare_sums(found, "session_replay", {f"{s:016x}…": v for s, v in sessions.items()},
-                 {f"{s:016x}…": tuple(v) for s, v in expected.items()})
+    compare_sums(
+        found,
+        "session_replay",
+        {f"{s:016x}…": v for s, v in sessions.items()},
+        {f"{s:016x}…": tuple(v) for s, v in expected.items()},
+    )
     compare_sums(found, "session_replay_by_team", by_team, tuples(expected_teams))
 
 
-SHORT = ("concat(toString(uuid), '|', toString(team_id), '|', toString(event), '|', distinct_id, '|', "
-         "toString(toUnixTimestamp64Milli(timestamp)), '|', toString(toUnixTimestamp(_timestamp))")
+SHORT = (
+    "concat(toString(uuid), '|', toString(team_id), '|', toString(event), '|', distinct_id, '|', "
+    "toString(toUnixTimestamp64Milli(timestamp)), '|', toString(toUnixTimestamp(_timestamp))"
+)
 
 
 def check_clickhouse(clickhouse, ledger, loss):
@@ -302,29 +360,52 @@ def check_clickhouse(clickhouse, ledger, loss):
     found = Findings()
     rows = clickhouse.columns(
         f"SELECT uuid, xxHash64({SHORT}, '|', properties)), xxHash64({SHORT}, '|', toString(_offset))), _offset "
-        "FROM posthog.events", "QQQQQ")
+        "FROM posthog.events",
+        "QQQQQ",
+    )
     recent = clickhouse.columns(
-        f"SELECT uuid, xxHash64({SHORT}, '|', toString(_offset))) FROM posthog.events_recent", "QQQ")
-    sums = clickhouse.rows("SELECT team_id, toUInt32(day), sum(event_count), sum(amount), sum(property_bytes) "
-                           "FROM posthog.events_by_day GROUP BY team_id, day")
+        f"SELECT uuid, xxHash64({SHORT}, '|', toString(_offset))) FROM posthog.events_recent", "QQQ"
+    )
+    sums = clickhouse.rows(
+        "SELECT team_id, toUInt32(day), sum(event_count), sum(amount), sum(property_bytes) "
+        "FROM posthog.events_by_day GROUP BY team_id, day"
+    )
     slow = None
     if clickhouse.has("events_slow"):
-        slow = by_team_and_day(clickhouse.rows("SELECT team_id, toUInt32(day), sum(event_count) "
-                                               "FROM posthog.events_slow GROUP BY team_id, day"))
-    compare_events(found, ledger.events, [rows[0], *rows[2:]], [recent[0], recent[2]], by_team_and_day(sums), slow,
-                   loss, before)
+        slow = by_team_and_day(
+            clickhouse.rows(
+                "SELECT team_id, toUInt32(day), sum(event_count) "
+                "FROM posthog.events_slow GROUP BY team_id, day"
+            )
+        )
+    compare_events(
+        found,
+        ledger.events,
+        [rows[0], *rows[2:]],
+        [recent[0], recent[2]],
+        by_team_and_day(sums),
+        slow,
+        loss,
+        before,
+    )
     rows = clickhouse.columns(
         "SELECT id, version, xxHash64(concat(toString(id), '|', toString(team_id), '|', toString(version), '|', "
         "toString(is_identified), '|', toString(toUnixTimestamp64Milli(created_at)), '|', "
         "toString(toUnixTimestamp(_timestamp)), '|', toString(_partition), '|', properties)), _offset "
-        "FROM posthog.persons", "QQQQQ")
+        "FROM posthog.persons",
+        "QQQQQ",
+    )
     compare_persons(found, ledger.persons, [rows[0], *rows[2:]], loss, before)
     rows = clickhouse.columns(
         "SELECT session_id, team_id, toUnixTimestamp64Milli(min(min_first_timestamp)), "
         "toUnixTimestamp64Milli(max(max_last_timestamp)), sum(click_count), sum(keypress_count), sum(size), "
-        "sum(message_count) FROM posthog.session_replay GROUP BY session_id, team_id", "QQqqqqqqq")
-    teams = clickhouse.rows("SELECT team_id, toUInt32(day), sum(click_count), sum(size), sum(message_count) "
-                            "FROM posthog.session_replay_by_team GROUP BY team_id, day")
+        "sum(message_count) FROM posthog.session_replay GROUP BY session_id, team_id",
+        "QQqqqqqqq",
+    )
+    teams = clickhouse.rows(
+        "SELECT team_id, toUInt32(day), sum(click_count), sum(size), sum(message_count) "
+        "FROM posthog.session_replay_by_team GROUP BY team_id, day"
+    )
     compare_replay(found, ledger.replay, [rows[0], *rows[2:]], by_team_and_day(teams), loss, before)
     return found
 
@@ -362,8 +443,13 @@ def compare_transaction(found, loss, tx_id, told, user, key, change, tx):
     state, answered, told_hash = told
     there = [row is not None for row in (user, key, change, tx)]
     if any(there) and not all(there):
-        names = [name for name, is_there in zip(("users", "api_keys", "feature_flag_changes", "load_tx"), there)
-                 if is_there]
+        names = [
+            name
+            for name, is_there in zip(
+                ("users", "api_keys", "feature_flag_changes", "load_tx"), there
+            )
+            if is_there
+        ]
         found.offend("half", f"transaction {tx_id} is only in {', '.join(names)}")
     elif all(there) and state == ledgers.ABSENT:
         found.offend("extra", f"transaction {tx_id} was rolled back and is there")
@@ -381,9 +467,15 @@ def compare_flags(found, flags, changes):
         made.setdefault(int(flag), []).append((int(version), int(rollout)))
     for flag, version, rollout in flags:
         history = sorted(made.pop(int(flag), []))
-        found.check_sum("feature_flags", f"{flag} versions", [v for v, _ in history],
-                        list(range(1, int(version) + 1)))
-        found.check_sum("feature_flags", f"{flag} rollout", int(rollout), history[-1][1] if history else 0)
+        found.check_sum(
+            "feature_flags",
+            f"{flag} versions",
+            [v for v, _ in history],
+            list(range(1, int(version) + 1)),
+        )
+        found.check_sum(
+            "feature_flags", f"{flag} rollout", int(rollout), history[-1][1] if history else 0
+        )
     for flag in made:
         found.offend("extra", f"feature_flag_changes speak of flag {flag}, which is not there")
 
@@ -392,22 +484,28 @@ def compare_teams(found, teams, users):
     members = {}
     for row in users:
         members[int(row[2])] = members.get(int(row[2]), 0) + 1
-    expected = {n: (f"team {n}", f"phc_{hashlib.md5(f'team {n}'.encode()).hexdigest()}", members.get(n, 0))
-                for n in range(1, 21)}
+    expected = {
+        n: (f"team {n}", f"phc_{hashlib.md5(f'team {n}'.encode()).hexdigest()}", members.get(n, 0))
+        for n in range(1, 21)
+    }
     compare_sums(found, "teams", {int(t[0]): (t[1], t[2], int(t[3])) for t in teams}, expected)
 
 
 def compare_postgres(found, transactions, tables, loss):
     """`tables`: {name: rows of texts}, columns as in POSTGRES_TABLES."""
-    held = {name: by_transaction(found, name, tables[name])
-            for name in ("users", "api_keys", "feature_flag_changes", "load_tx")}
+    held = {
+        name: by_transaction(found, name, tables[name])
+        for name in ("users", "api_keys", "feature_flag_changes", "load_tx")
+    }
     for tx_id, told in transactions.by_id.items():
         compare_transaction(found, loss, tx_id, told, *(rows.get(tx_id) for rows in held.values()))
     for name, rows in held.items():
         for tx_id in rows.keys() - transactions.by_id.keys():
             found.offend("extra", f"{name}: transaction {tx_id} is not in the ledger")
     found.checked += len(held["load_tx"])
-    compare_flags(found, tables["feature_flags"], [row[1:] for row in tables["feature_flag_changes"]])
+    compare_flags(
+        found, tables["feature_flags"], [row[1:] for row in tables["feature_flag_changes"]]
+    )
     compare_teams(found, tables["teams"], tables["users"])
 
 
@@ -424,7 +522,10 @@ POSTGRES_TABLES = {
 def check_postgres(postgres, ledger, loss):
     if not any(state == ledgers.COMMITTED for state, _, _ in ledger.transactions.by_id.values()):
         raise CouldNotVerify("the ledger holds no acknowledged transaction")
-    tables = {name: postgres.rows(f"SELECT {columns} FROM {name}") for name, columns in POSTGRES_TABLES.items()}
+    tables = {
+        name: postgres.rows(f"SELECT {columns} FROM {name}")
+        for name, columns in POSTGRES_TABLES.items()
+    }
     found = Findings()
     compare_postgres(found, ledger.transactions, tables, loss)
     return found
@@ -443,10 +544,14 @@ def could_not(reason):
     return {"verdict": COULD_NOT_VERIFY, "reason": str(reason)}
 
 
-def compare(stack, ledger_folder, kafka_lost_at=None, postgres_lost_at=None, bound_seconds=2.0, skip=()):
+def compare(
+    stack, ledger_folder, kafka_lost_at=None, postgres_lost_at=None, bound_seconds=2.0, skip=()
+):
     """The report: {"verdict", "stores": {name: {...}}}."""
-    checks = {"clickhouse": (check_clickhouse, stores.ClickHouse, kafka_lost_at),
-              "postgres": (check_postgres, stores.Postgres, postgres_lost_at)}
+    checks = {
+        "clickhouse": (check_clickhouse, stores.ClickHouse, kafka_lost_at),
+        "postgres": (check_postgres, stores.Postgres, postgres_lost_at),
+    }
     report = {}
     try:
         ledger = ledgers.Ledger(ledger_folder)
@@ -464,7 +569,9 @@ def compare(stack, ledger_folder, kafka_lost_at=None, postgres_lost_at=None, bou
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stack", required=True)
     parser.add_argument("--ledger", required=True)
     parser.add_argument("--report")
@@ -475,8 +582,14 @@ def main():
     arguments = parser.parse_args()
     with open(arguments.stack, encoding="utf-8") as file:
         stack = json.load(file)
-    report = compare(stack, arguments.ledger, arguments.kafka_lost_at, arguments.postgres_lost_at,
-                     arguments.bound_seconds, arguments.skip)
+    report = compare(
+        stack,
+        arguments.ledger,
+        arguments.kafka_lost_at,
+        arguments.postgres_lost_at,
+        arguments.bound_seconds,
+        arguments.skip,
+    )
     text = json.dumps(report, indent=1)
     if arguments.report:
         with open(arguments.report, "w", encoding="utf-8") as file:

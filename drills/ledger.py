@@ -31,8 +31,10 @@ def read_records(path, record_size):
         raise LedgerError(f"{path} is shorter than its header")
     magic, version, size = HEADER.unpack_from(data)
     if magic != MAGIC or version != VERSION or size != record_size:
-        raise LedgerError(f"{path} is no ledger of version {VERSION} with {record_size} bytes a record")
-    body = data[HEADER.size:]
+        raise LedgerError(
+            f"{path} is no ledger of version {VERSION} with {record_size} bytes a record"
+        )
+    body = data[HEADER.size :]
     if len(body) % record_size:
         raise LedgerError(f"{path} ends in the middle of a record")
     return body
@@ -45,7 +47,7 @@ def column(body, record_size, typecode, at):
     if sys.byteorder != "little":
         words.byteswap()
     width = words.itemsize
-    return words[at // width::record_size // width]
+    return words[at // width :: record_size // width]
 
 
 class Messages:
@@ -80,8 +82,11 @@ class Messages:
         self.acked = [None] * len(self)
         self.offset = array.array("q", [-1]) * len(self)
         for seq, when_us, offset, state in zip(
-                column(body, 32, "Q", 0), column(body, 32, "Q", 8), column(body, 32, "q", 16),
-                column(body, 32, "H", 26)):
+            column(body, 32, "Q", 0),
+            column(body, 32, "Q", 8),
+            column(body, 32, "q", 16),
+            column(body, 32, "H", 26),
+        ):
             if seq >= len(self):
                 raise LedgerError(f"{path} answers message {seq}, which was not sent")
             if state == ACKNOWLEDGED:
@@ -92,7 +97,8 @@ class Messages:
 
     def in_log_order(self):
         """{(partition, epoch): seqs as they lie in that log}. Acknowledged ones are ordered by offset; those in
-        doubt fill the holes between them, in the order in which they were sent, and the rest of them come last."""
+        doubt fill the holes between them, in the order in which they were sent, and the rest of them come last.
+        """
         acked, doubt = {}, {}
         for seq, key in enumerate(zip(self.partition, self.epoch)):
             (doubt if self.acked[seq] is None else acked).setdefault(key, []).append(seq)
@@ -144,7 +150,9 @@ class Transactions:
     def __init__(self, folder):
         path = os.path.join(folder, "transactions")
         self.by_id = {}
-        for tx_id, when_us, state, _, tx_hash in struct.iter_unpack("<QQIIQ", read_records(path, 32)):
+        for tx_id, when_us, state, _, tx_hash in struct.iter_unpack(
+            "<QQIIQ", read_records(path, 32)
+        ):
             if state == BEGUN:
                 if tx_id in self.by_id:
                     raise LedgerError(f"{path} begins transaction {tx_id} twice")
@@ -181,5 +189,6 @@ class Ledger:
             found = len(read_records(os.path.join(folder, name), size)) // size
             if found != promised:
                 raise LedgerError(f"{name} holds {found} records, {promised} were written")
-        self.epoch_begins = {line["epoch"]: line["at"] for line in self.journal
-                             if line["what"] == "producer begins"}
+        self.epoch_begins = {
+            line["epoch"]: line["at"] for line in self.journal if line["what"] == "producer begins"
+        }

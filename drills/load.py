@@ -16,15 +16,35 @@ class LoadError(Exception):
 class Load:
     """A running load. Use it as a context manager: leaving it stops the load, whatever happened."""
 
-    def __init__(self, stack_path, ledger, events_rate=5000, transactions_rate=50, seed=None, program=None,
-                 more=()):
-        command = [stores.load_program(program), "--stack", str(stack_path), "--ledger", str(ledger),
-                   "--events-rate", str(events_rate), "--transactions-rate", str(transactions_rate), *more]
+    def __init__(
+        self,
+        stack_path,
+        ledger,
+        events_rate=5000,
+        transactions_rate=50,
+        seed=None,
+        program=None,
+        more=(),
+    ):
+        command = [
+            stores.load_program(program),
+            "--stack",
+            str(stack_path),
+            "--ledger",
+            str(ledger),
+            "--events-rate",
+            str(events_rate),
+            "--transactions-rate",
+            str(transactions_rate),
+            *more,
+        ]
         if seed is not None:
             command += ["--seed", str(seed)]
         self.ledger = str(ledger)
         self.summary = None
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
         self._waiting = b""
         self._answer(30)
 

@@ -15,7 +15,14 @@ import urllib.error
 import urllib.request
 
 TOPICS = {"events_json": 4, "persons_json": 2, "session_replay_json": 2}
-TABLES = ("events", "events_recent", "events_by_day", "persons", "session_replay", "session_replay_by_team")
+TABLES = (
+    "events",
+    "events_recent",
+    "events_by_day",
+    "persons",
+    "session_replay",
+    "session_replay_by_team",
+)
 
 
 class StoreUnreachable(Exception):
@@ -50,14 +57,16 @@ class ClickHouse:
         """Columns of a SELECT whose every value takes a multiple of 8 bytes in RowBinary."""
         data = self.ask(statement + " FORMAT RowBinary")
         if len(data) % (8 * len(typecodes)):
-            raise StoreUnreachable(f"ClickHouse: an answer of {len(data)} bytes is no whole number of rows")
+            raise StoreUnreachable(
+                f"ClickHouse: an answer of {len(data)} bytes is no whole number of rows"
+            )
         by_type = {}
         for typecode in set(typecodes):
             by_type[typecode] = array.array(typecode)
             by_type[typecode].frombytes(data)
             if sys.byteorder != "little":
                 by_type[typecode].byteswap()
-        return [by_type[typecode][at::len(typecodes)] for at, typecode in enumerate(typecodes)]
+        return [by_type[typecode][at :: len(typecodes)] for at, typecode in enumerate(typecodes)]
 
     def has(self, table):
         return self.ask(f"EXISTS TABLE posthog.{table}").strip() == b"1"
@@ -66,16 +75,33 @@ class ClickHouse:
 class Postgres:
     def __init__(self, stack):
         postgres = stack["postgres"]
-        self.command = [os.path.join(postgres["bin"], "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1",
-                        "-h", postgres["host"], "-p", str(postgres["port"]), "-U", postgres["user"],
-                        "-d", postgres["database"]]
+        self.command = [
+            os.path.join(postgres["bin"], "psql"),
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            postgres["host"],
+            "-p",
+            str(postgres["port"]),
+            "-U",
+            postgres["user"],
+            "-d",
+            postgres["database"],
+        ]
         self.environment = dict(os.environ, PGPASSWORD=postgres["password"], PGCONNECT_TIMEOUT="10")
 
     def rows(self, statement):
         """Rows of texts."""
         try:
-            done = subprocess.run(self.command + ["-c", f"COPY ({statement}) TO STDOUT (FORMAT csv)"],
-                                  env=self.environment, capture_output=True, text=True, timeout=300)
+            done = subprocess.run(
+                self.command + ["-c", f"COPY ({statement}) TO STDOUT (FORMAT csv)"],
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StoreUnreachable(f"PostgreSQL: {error}") from error
         if done.returncode != 0:
@@ -85,7 +111,11 @@ class Postgres:
 
 def load_program(given=None):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return given or os.environ.get("LIFEBOAT_LOAD") or os.path.join(root, "build", "bin", "lifeboat-load")
+    return (
+        given
+        or os.environ.get("LIFEBOAT_LOAD")
+        or os.path.join(root, "build", "bin", "lifeboat-load")
+    )
 
 
 def group_lag(stack_path, program=None, group="group1"):

@@ -44,7 +44,9 @@ def clickhouse(stack, statement, timeout=60):
     except urllib.error.HTTPError as error:
         raise ClickHouseError(error.read().decode(errors="replace").strip()) from error
     except (OSError, urllib.error.URLError) as error:
-        raise SchemaError(f"ClickHouse at {stack['clickhouse']['url']} does not answer: {error}") from error
+        raise SchemaError(
+            f"ClickHouse at {stack['clickhouse']['url']} does not answer: {error}"
+        ) from error
 
 
 def statements(text):
@@ -80,38 +82,76 @@ def create_clickhouse(stack, slow_view=None):
 
 def create_postgres(stack):
     postgres = stack["postgres"]
-    command = [os.path.join(postgres["bin"], "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-1",
-               "-h", postgres["host"], "-p", str(postgres["port"]), "-U", postgres["user"]]
+    command = [
+        os.path.join(postgres["bin"], "psql"),
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-1",
+        "-h",
+        postgres["host"],
+        "-p",
+        str(postgres["port"]),
+        "-U",
+        postgres["user"],
+    ]
     environment = dict(os.environ, PGPASSWORD=postgres["password"])
     exists = subprocess.run(
-        command + ["-d", "postgres", "-At", "-c",
-                   f"SELECT 1 FROM pg_database WHERE datname = '{postgres['database']}'"],
-        env=environment, capture_output=True, text=True)
+        command
+        + [
+            "-d",
+            "postgres",
+            "-At",
+            "-c",
+            f"SELECT 1 FROM pg_database WHERE datname = '{postgres['database']}'",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     if exists.returncode == 0 and exists.stdout.strip() != "1":
-        subprocess.run([c for c in command if c != "-1"] +
-                       ["-d", "postgres", "-c", f"CREATE DATABASE {postgres['database']}"],
-                       env=environment, check=True)
-    done = subprocess.run(command + ["-d", postgres["database"], "-f", str(HERE / "postgres.sql")],
-                          env=environment, capture_output=True, text=True)
+        subprocess.run(
+            [c for c in command if c != "-1"]
+            + ["-d", "postgres", "-c", f"CREATE DATABASE {postgres['database']}"],
+            env=environment,
+            check=True,
+        )
+    done = subprocess.run(
+        command + ["-d", postgres["database"], "-f", str(HERE / "postgres.sql")],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode != 0:
         raise SchemaError(f"PostgreSQL's schema was refused: {done.stderr.strip()}")
 
 
 def load_program(given):
-    return given or os.environ.get("LIFEBOAT_LOAD") or str(HERE.parents[1] / "build" / "bin" / "lifeboat-load")
+    return (
+        given
+        or os.environ.get("LIFEBOAT_LOAD")
+        or str(HERE.parents[1] / "build" / "bin" / "lifeboat-load")
+    )
 
 
 def create_topics(stack_path, program):
     topics = [f"{name}:{count}" for name, count in PARTITIONS.items()]
-    done = subprocess.run([program, "create-topics", "--stack", str(stack_path), *topics],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "create-topics", "--stack", str(stack_path), *topics],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode != 0:
         raise SchemaError(f"topics were not created: {done.stderr.strip()}")
 
 
 def assigned_partitions(stack):
-    rows = clickhouse(stack, "SELECT sum(length(assignments.partition_id)) FROM system.kafka_consumers "
-                             "WHERE database = 'posthog'")
+    rows = clickhouse(
+        stack,
+        "SELECT sum(length(assignments.partition_id)) FROM system.kafka_consumers "
+        "WHERE database = 'posthog'",
+    )
     return int(rows.strip() or 0)
 
 
@@ -127,13 +167,19 @@ def wait_for_consumers(stack, timeout=90):
         if since is not None and now - since >= 1.0:
             return
         if now > deadline:
-            raise SchemaError(f"after {timeout} s ClickHouse consumes {found} of {wanted} partitions")
+            raise SchemaError(
+                f"after {timeout} s ClickHouse consumes {found} of {wanted} partitions"
+            )
         time.sleep(0.1)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["apply", "create-topics", "create-postgres", "create-clickhouse", "wait"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "what", choices=["apply", "create-topics", "create-postgres", "create-clickhouse", "wait"]
+    )
     parser.add_argument("--stack", required=True, type=pathlib.Path)
     parser.add_argument("--load", help="path of lifeboat-load")
     parser.add_argument("--slow-view", type=float, metavar="SECONDS")
