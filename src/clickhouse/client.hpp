@@ -75,7 +75,7 @@ std::string quote_identifier(std::string_view name);
 // 'text' with escapes; any bytes.
 std::string quote_literal(std::string_view text);
 
-// Takes the literals of secrets and [HIDDEN] marks out of a statement, for messages and logs.
+// The first 4000 bytes of a statement with the literals of its secrets as '***', for messages.
 std::string without_secrets(std::string_view sql);
 
 struct ServerInfo {

@@ -46,9 +46,9 @@ class Hold {
   // Error(conflict) when a held table consumed since it was idle (somebody started it, or the
   // server was restarted): whatever was read under this hold is void.
   void check_still();
-  // SYSTEM START for all tables; tries again for up to 30 s. Error when a table may still be held
-  // (names the command). The second call does nothing.
-  HeldTime release();
+  // SYSTEM START for all tables; tries again for up to `within`. Error when a table may still be
+  // held (names the command). The second call does nothing.
+  HeldTime release(Millis within = Millis(30000));
 
  private:
   Client& client_;
@@ -57,6 +57,7 @@ class Hold {
   std::chrono::steady_clock::time_point paused_at_, idle_at_;
   std::string state_when_idle_;
   bool held_ = false;
+  HeldTime times_;
 };
 
 struct CutRequest {
@@ -69,6 +70,8 @@ struct CutRequest {
   std::string name;           // fresh each try
   Millis idle_within{30000};  // for the block in flight; a slow view may need longer
   Millis pin_within{60000};
+  // What runs run_watchdog(0), e.g. {"/proc/self/exe", "hold-watchdog"}; empty: no watchdog.
+  std::vector<std::string> watchdog;
 };
 
 // What take_cut() leaves: a backup that runs under `backup_id`. The cut counts only once

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ struct Table {
   std::vector<TableRef> loading_dependencies;  // must exist before this one can be created
   std::optional<std::uint64_t> total_rows;
   std::optional<std::uint64_t> total_bytes;
+  // Why Lifeboat cannot bring it back whole (an engine whose rows BACKUP does not hold). Empty: it
+  // can.
+  std::string unsupported;
 };
 
 struct KafkaTable {
@@ -82,7 +86,16 @@ SchemaGraph read_schema(Client& client, const std::vector<std::string>& database
 
 // ---- pure functions over the graph
 
-// Tables whose rows a BACKUP must hold: data and inner tables. Sorted.
+// Named collections by name: key -> value.
+using Collections = std::map<std::string, std::map<std::string, std::string>>;
+// The graph out of rows of system.tables (as read_schema asks for them); `graph` brings databases.
+SchemaGraph graph_from_rows(SchemaGraph graph, const std::vector<nlohmann::json>& rows,
+                            const Collections& collections);
+
+// What BACKUP must name so that all rows are in it: data tables, and each view that has an inner
+// table (the server keeps an inner table's rows under its view, and refuses the inner table
+// itself). A refreshable view's inner table is left out: the view fills it again. Definitions in
+// which the server hides a secret are named too: only the backup holds them whole. Views come last.
 std::vector<TableRef> data_tables(const SchemaGraph& graph);
 std::vector<TableRef> distributed_tables(const SchemaGraph& graph);
 std::vector<TableRef> kafka_table_refs(const SchemaGraph& graph);
@@ -95,12 +108,13 @@ std::vector<std::string> topics_of(const SchemaGraph& graph, const std::string& 
 // needs. `views`: a view stands before anything pushes into its source: chained views before those
 // that feed them. `kafka` comes last of all, when all views stand.
 struct RestoreOrder {
-  std::vector<TableRef> data;         // by RESTORE, with rows
+  std::vector<TableRef> first;        // by CREATE: definitions that data tables need (dictionaries)
+  std::vector<TableRef> data;         // by RESTORE, with rows: data_tables(graph)
   std::vector<TableRef> definitions;  // Distributed, plain views, dictionaries, Null…: by CREATE
   std::vector<TableRef> views;        // materialized views, by CREATE
   std::vector<TableRef> kafka;        // by CREATE
 };
-// Error(unsupported) for a cycle (names its tables).
+// Error(unsupported) for a cycle (names one of its tables).
 RestoreOrder restore_order(const SchemaGraph& graph);
 
 // The graph as JSON and back, for the recovery point. from_json throws Error(corrupt).

@@ -36,7 +36,7 @@ struct BackupStatus {
   std::string status;  // as the server calls it: CREATING_BACKUP, BACKUP_CREATED, RESTORED…
   std::uint64_t num_files = 0;
   ByteCount total_size{};  // of all files of the backup
-  ByteCount files_read{};  // restore: bytes read so far
+  ByteCount bytes_read{};  // restore: bytes read so far
   std::string error;       // first line, empty unless failed
 };
 // nullopt: the server does not know it (never started, or the server was restarted since).

@@ -1,0 +1,205 @@
+#include "clickhouse/hold.hpp"
+
+#include <fmt/ranges.h>
+
+#include "base/log.hpp"
+
+namespace lifeboat::clickhouse {
+namespace {
+
+constexpr int kUnknownTable = 60;
+constexpr int kUnknownDatabase = 81;
+constexpr int kNothingToControl = 36;  // "has no controllable background activity"
+
+std::string in_list(const std::vector<TableRef>& tables) {
+  std::vector<std::string> pairs;
+  for (const auto& table : tables) {
+    pairs.push_back(
+        fmt::format("({}, {})", quote_literal(table.database), quote_literal(table.name)));
+  }
+  return fmt::format("(database, table) IN ({})", fmt::join(pairs, ", "));
+}
+
+std::string names(const std::vector<TableRef>& tables) {
+  std::vector<std::string> all;
+  for (const auto& table : tables) all.push_back(to_string(table));
+  return fmt::format("{}", fmt::join(all, ", "));
+}
+
+// Tables in which a consumer works or whose loop is in a round. A round that begins after SYSTEM
+// PAUSE returned does nothing, so the loop's state closes the moment between two rounds in which no
+// consumer is marked as used and the next round has already passed its check.
+std::string busy_tables(Client& client, const std::vector<TableRef>& tables) {
+  const std::string filter = in_list(tables);
+  auto row = client.row(fmt::format(
+      "SELECT arrayStringConcat(groupUniqArray(concat(database, '.', table)), ', ') AS busy FROM ("
+      "SELECT database, table FROM system.kafka_consumers WHERE is_currently_used AND {0} "
+      "UNION ALL SELECT database, table FROM system.background_schedule_pool "
+      "WHERE executing AND log_name LIKE 'StorageKafka%' AND {0})",
+      filter));
+  return row.value("busy", "");
+}
+
+// Changes when a message is read, an offset is committed, or a consumer is another one.
+std::string consumption_state(Client& client, const std::vector<TableRef>& tables) {
+  return client.execute(
+      "SELECT database, table, consumer_id, num_messages_read, num_commits "
+      "FROM system.kafka_consumers WHERE " +
+      in_list(tables) + " ORDER BY ALL");
+}
+
+std::string start_command(const TableRef& table) {
+  return "SYSTEM START " + table.quoted();
+}
+
+// False: the table is gone, so there is nothing to start.
+bool start_table(Client& client, const TableRef& table) {
+  const auto answer = client.ask(start_command(table));
+  if (answer.code == 0) return true;
+  if (answer.code == kUnknownTable || answer.code == kUnknownDatabase ||
+      answer.code == kNothingToControl) {
+    return false;
+  }
+  throw server_error(to_string(table), answer.code, answer.body);
+}
+
+void start_until(Client& client, const std::vector<TableRef>& tables, const Deadline& deadline) {
+  const Cancel nobody;  // a request to stop must not leave a table held
+  for (const auto& table : tables) {
+    for (;;) {
+      try {
+        start_table(client, table);
+        break;
+      } catch (Error& error) {
+        if (deadline.passed()) {
+          throw Error(error.code(), to_string(table), "may still be held: " + error.message(),
+                      "run in ClickHouse: " + start_command(table));
+        }
+        nobody.sleep_for(Millis(100));
+      }
+    }
+  }
+}
+
+void kill_quietly(Client& client, const std::string& id) {
+  try {
+    kill_backup(client, id, Deadline::after(Millis(10000)));
+  } catch (const Error& error) {
+    spdlog::warn("the backup {} was begun in vain and could not be ended: {}", id, error.what());
+  }
+}
+
+std::uint64_t queued_files(Client& client, const std::vector<TableRef>& tables) {
+  auto row = client.row("SELECT sum(data_files) AS files FROM system.distribution_queue WHERE " +
+                        in_list(tables));
+  return row.value("files", std::uint64_t{0});
+}
+
+std::map<std::string, Cursors> read_cursors(const CutRequest& request) {
+  std::map<std::string, Cursors> cursors;
+  for (const auto& group : request.groups) cursors[group] = request.committed(group);
+  return cursors;
+}
+
+}  // namespace
+
+Hold::Hold(Client& client, std::vector<TableRef> tables, const Deadline& idle_by,
+           const Cancel& cancel, const Clock& clock)
+    : client_(client), clock_(clock), tables_(std::move(tables)) {
+  if (tables_.empty()) throw Error(Code::refused, client.url(), "there is no Kafka table to hold");
+  held_ = true;
+  paused_at_ = idle_at_ = clock_.steady();
+  try {
+    for (const auto& table : tables_) client_.execute("SYSTEM PAUSE " + table.quoted());
+    for (std::string busy; !(busy = busy_tables(client_, tables_)).empty();) {
+      if (idle_by.passed()) {
+        throw Error(Code::timeout, busy, "did not finish the block in flight in time",
+                    "raise clickhouse.hold_timeout, or see what makes its views slow");
+      }
+      if (!cancel.sleep_for(Millis(5))) cancel.check();
+    }
+    idle_at_ = clock_.steady();
+    state_when_idle_ = consumption_state(client_, tables_);
+  } catch (Error& error) {
+    try {
+      release();
+    } catch (const Error& worse) {
+      spdlog::error("{}; {}", worse.what(), worse.hint());
+    }
+    throw std::move(error).during("holding " + names(tables_));
+  }
+}
+
+Hold::~Hold() {
+  try {
+    release();
+  } catch (const std::exception& error) {
+    spdlog::error("{}", error.what());
+  }
+}
+
+void Hold::check_still() {
+  const auto busy = busy_tables(client_, tables_);
+  if (busy.empty() && consumption_state(client_, tables_) == state_when_idle_) return;
+  throw Error(Code::conflict, busy.empty() ? names(tables_) : busy,
+              "consumed although it was held: somebody started it, or the server was restarted",
+              "run the same command again");
+}
+
+HeldTime Hold::release(Millis within) {
+  if (!held_) return times_;
+  start_until(client_, tables_, Deadline::after(within));
+  held_ = false;
+  const auto now = clock_.steady();
+  times_ = {seconds_between(idle_at_, now), seconds_between(paused_at_, now)};
+  return times_;
+}
+
+Cut take_cut(Client& client, const CutRequest& request, const Cancel& cancel, const Clock& clock) {
+  const auto idle_by = Deadline::after(request.idle_within);
+  // Before the hold as well, so that little is left to flush under it.
+  flush_distributed(client, request.distributed_tables, idle_by, cancel);
+  std::optional<HoldWatchdog> watchdog;
+  if (!request.watchdog.empty()) {
+    watchdog.emplace(request.watchdog, client.config(), request.kafka_tables);
+  }
+  Cut cut;
+  Hold hold(client, request.kafka_tables, idle_by, cancel, clock);
+  flush_distributed(client, request.distributed_tables, idle_by, cancel);
+  cut.cursors = read_cursors(request);
+  cut.backup_id = start_backup(client, request.place, request.name, request.backup_tables);
+  try {
+    wait_pinned(client, cut.backup_id, Deadline::after(request.pin_within), cancel);
+    hold.check_still();
+    cut.held = hold.release();
+  } catch (...) {
+    try {
+      hold.release();
+    } catch (const Error& error) {
+      spdlog::error("{}; {}", error.what(), error.hint());
+    }
+    kill_quietly(client, cut.backup_id);
+    throw;
+  }
+  if (watchdog) watchdog->disarm();
+  return cut;
+}
+
+void flush_distributed(Client& client, const std::vector<TableRef>& tables,
+                       const Deadline& deadline, const Cancel& cancel) {
+  if (tables.empty()) return;
+  for (const auto& table : tables) client.execute("SYSTEM FLUSH DISTRIBUTED " + table.quoted());
+  while (queued_files(client, tables) != 0) {
+    if (deadline.passed()) {
+      throw Error(Code::timeout, names(tables), "rows stay in the Distributed queue",
+                  "see system.distribution_queue for what stops them");
+    }
+    if (!cancel.sleep_for(Millis(20))) cancel.check();
+  }
+}
+
+void repair(Client& client, const std::vector<TableRef>& tables) {
+  for (const auto& table : tables) start_table(client, table);
+}
+
+}  // namespace lifeboat::clickhouse
