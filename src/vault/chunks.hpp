@@ -2,6 +2,7 @@
 
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,11 +33,17 @@ struct ChunkStats {
   ByteCount stored_bytes;        // what the new ones take in the store
 };
 
-// The name of the chunk's object: chunks/<2 digits>/<64 digits>.
+// The name of the chunk's object: chunks/<2 digits>/<64 digits>. chunk_digest(): nullopt when the
+// name is not one.
 std::string chunk_name(const Digest& digest);
+std::optional<Digest> chunk_digest(std::string_view name);
 
-// Reads and writes chunks. Thread-safe. Memory: 2 MiB to know what is there, and at most
-// 2 * threads chunks waiting or being written, each with its compressed copy.
+// The content of a chunk's object. Error(corrupt) when it is not what the digest says.
+std::string open_chunk(const Digest& digest, std::string_view object);
+
+// Reads and writes chunks. Thread-safe. Memory: 2 MiB to know what is there, at most 2 * threads
+// chunks waiting or being written, and a compressed copy of those being written. Its threads start
+// with the first put_later().
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});

@@ -1,0 +1,240 @@
+#include "vault/chunks.hpp"
+
+#include <zstd.h>
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "vault/object.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::uint8_t kZstd = 1;  // flag
+constexpr std::size_t kKnownSlots = 1 << 16;
+
+// raw size, then the content, compressed where that makes it smaller.
+std::string seal_chunk(const std::string& name, std::string_view bytes, int level) {
+  thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                            &ZSTD_freeCCtx);
+  std::string payload;
+  append_le<std::uint32_t>(payload, static_cast<std::uint32_t>(bytes.size()));
+  std::size_t begin = payload.size();
+  payload.resize(begin + ZSTD_compressBound(bytes.size()));
+  std::size_t n = ZSTD_compressCCtx(context.get(), payload.data() + begin, payload.size() - begin,
+                                    bytes.data(), bytes.size(), level);
+  if (ZSTD_isError(n) != 0) {
+    throw Error(Code::failed, name, std::string("zstd: ") + ZSTD_getErrorName(n));
+  }
+  bool smaller = n < bytes.size();
+  payload.resize(begin + (smaller ? n : 0));
+  if (!smaller) payload += bytes;
+  return seal(ObjectType::chunk, name, payload, smaller ? kZstd : std::uint8_t{0});
+}
+
+// Digests known to be in the store: exact, forgets some, never takes more than its 2 MiB.
+class KnownDigests {
+ public:
+  bool has(const Digest& digest) {
+    std::lock_guard lock(mutex_);
+    return !slots_.empty() && slots_[slot(digest)] == digest;
+  }
+  void add(const Digest& digest) {
+    std::lock_guard lock(mutex_);
+    if (slots_.empty()) slots_.resize(kKnownSlots);
+    slots_[slot(digest)] = digest;
+  }
+
+ private:
+  static std::size_t slot(const Digest& d) { return d.bytes[0] | d.bytes[1] << 8; }
+  std::mutex mutex_;
+  std::vector<Digest> slots_;
+};
+
+}  // namespace
+
+std::string chunk_name(const Digest& digest) {
+  std::string hex = digest.hex();
+  return "chunks/" + hex.substr(0, 2) + "/" + hex;
+}
+
+std::optional<Digest> chunk_digest(std::string_view name) {
+  if (name.size() != 10 + 64) return std::nullopt;
+  auto digest = Digest::parse(name.substr(10));
+  if (!digest || chunk_name(*digest) != name) return std::nullopt;
+  return digest;
+}
+
+std::string open_chunk(const Digest& digest, std::string_view object) {
+  std::string name = chunk_name(digest);
+  auto opened = unseal(ObjectType::chunk, name, object);
+  ByteReader reader(opened.payload, "chunk " + name);
+  auto size = reader.le<std::uint32_t>();
+  if (size > kMaxChunk.value) {
+    throw_corrupt(ObjectType::chunk, name, "says it has " + std::to_string(size) + " bytes");
+  }
+  std::string out;
+  if (opened.flags == kZstd) {
+    out.resize(size);
+    std::size_t n = ZSTD_decompress(out.data(), size, reader.rest().data(), reader.left());
+    if (ZSTD_isError(n) != 0 || n != size) {
+      throw_corrupt(ObjectType::chunk, name, "cannot be decompressed");
+    }
+  } else if (opened.flags == 0) {
+    out = reader.rest();
+  } else {
+    throw_corrupt(ObjectType::chunk, name, "has unknown flags");
+  }
+  if (out.size() != size || sha256(out) != digest) {
+    throw_corrupt(ObjectType::chunk, name, "its content is not the one that it is named after");
+  }
+  return out;
+}
+
+struct Chunks::Impl {
+  struct Task {
+    std::string bytes;
+    std::promise<ChunkRef> promise;
+  };
+
+  Vault vault;
+  ChunkOptions options;
+  KnownDigests known;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  ChunkStats stats;
+  std::deque<Task> queue;
+  std::size_t under_way = 0;  // queued or being written
+  bool stopping = false;
+  std::vector<std::thread> threads;
+
+  Impl(Vault v, ChunkOptions o) : vault(v), options(o) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    changed.notify_all();
+    for (auto& thread : threads) thread.join();
+  }
+
+  void count(std::size_t size, std::optional<std::size_t> stored) {
+    std::lock_guard lock(mutex);
+    ++stats.chunks;
+    stats.bytes = stats.bytes + size;
+    if (!stored) return;
+    ++stats.new_chunks;
+    stats.new_bytes = stats.new_bytes + size;
+    stats.stored_bytes = stats.stored_bytes + *stored;
+  }
+
+  ChunkRef put(std::string_view bytes) {
+    if (bytes.size() > kMaxChunk.value) {
+      throw Error(Code::failed, "chunk",
+                  "of " + std::to_string(bytes.size()) + " bytes: at most " +
+                      std::to_string(kMaxChunk.value) + " go into one");
+    }
+    ChunkRef ref{sha256(bytes), ByteCount(bytes.size())};
+    std::optional<std::size_t> stored;
+    if (!has(ref.digest)) {
+      std::string name = chunk_name(ref.digest);
+      std::string object = seal_chunk(name, bytes, options.zstd_level);
+      stored = object.size();
+      vault.store().put_if_absent(name, object);  // `exists`: the same content, by its name
+      known.add(ref.digest);
+    }
+    count(bytes.size(), stored);
+    return ref;
+  }
+
+  bool has(const Digest& digest) {
+    if (known.has(digest)) return true;
+    if (!vault.store().stat(chunk_name(digest))) return false;
+    known.add(digest);
+    return true;
+  }
+
+  std::future<ChunkRef> put_later(std::string bytes) {
+    std::unique_lock lock(mutex);
+    std::size_t threads_wanted = std::max(1u, options.threads);
+    changed.wait(lock, [&] { return under_way < 2 * threads_wanted; });
+    if (threads.size() < threads_wanted) threads.emplace_back([this] { work(); });
+    ++under_way;
+    auto& task = queue.emplace_back(Task{std::move(bytes), {}});
+    auto future = task.promise.get_future();
+    lock.unlock();
+    changed.notify_all();
+    return future;
+  }
+
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return stopping || !queue.empty(); });
+      if (queue.empty()) return;
+      {
+        Task task = std::move(queue.front());
+        queue.pop_front();
+        lock.unlock();
+        run(task);
+      }
+      lock.lock();
+      --under_way;
+      changed.notify_all();
+    }
+  }
+
+  void run(Task& task) {
+    try {
+      task.promise.set_value(put(task.bytes));
+    } catch (...) {
+      task.promise.set_exception(std::current_exception());
+    }
+  }
+};
+
+Chunks::Chunks(Vault vault, ChunkOptions options) : impl_(std::make_unique<Impl>(vault, options)) {}
+Chunks::~Chunks() = default;
+
+ChunkRef Chunks::put(std::string_view bytes) {
+  return impl_->put(bytes);
+}
+
+std::future<ChunkRef> Chunks::put_later(std::string bytes) {
+  return impl_->put_later(std::move(bytes));
+}
+
+bool Chunks::has(const Digest& digest) {
+  return impl_->has(digest);
+}
+
+std::string Chunks::get(const ChunkRef& ref) {
+  std::string name = chunk_name(ref.digest);
+  auto object = impl_->vault.store().get(name);
+  if (!object) {
+    throw Error(Code::not_found, "chunk " + name, "is missing from the vault",
+                "use another point; lifeboat verify names those that need it");
+  }
+  auto bytes = open_chunk(ref.digest, *object);
+  if (bytes.size() != ref.size.value) {
+    throw_corrupt(ObjectType::chunk, name,
+                  "has " + std::to_string(bytes.size()) + " bytes; what refers to it says " +
+                      std::to_string(ref.size.value));
+  }
+  return bytes;
+}
+
+ChunkStats Chunks::stats() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->stats;
+}
+
+}  // namespace lifeboat::vault

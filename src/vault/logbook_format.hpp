@@ -1,0 +1,78 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/extent.hpp"
+#include "vault/object.hpp"
+
+namespace lifeboat::vault {
+
+// An object of the logbook: header, extents, footer, trailer; docs/format.md has the bytes.
+constexpr std::size_t kTrailerSize = 24;
+constexpr ByteCount kMaxExtent{256u << 20};  // uncompressed; nothing larger is written or read
+constexpr std::size_t kMaxLogName = 1024;
+constexpr std::size_t kMaxAttributes = 65535;
+
+// logbook/<incarnation>/<20-digit sequence>.
+struct LogbookObjectName {
+  std::string incarnation;
+  std::uint64_t sequence = 0;
+};
+std::string logbook_name(const LogbookObjectName& name);
+std::optional<LogbookObjectName> parse_logbook_name(std::string_view name);
+
+enum class Codec : std::uint8_t { none = 0, zstd = 1 };
+
+struct StoredExtent {
+  Extent extent;
+  ByteCount offset;  // in the object
+  ByteCount stored;  // length in the object
+  ByteCount raw;     // length after decompression
+  Codec codec = Codec::none;
+  std::uint32_t crc = 0;  // crc32c of the stored bytes
+};
+
+struct Footer {
+  Timestamp created;
+  std::vector<StoredExtent> extents;  // back to back in the object, from its header to the footer
+  std::vector<Gap> gaps;
+};
+
+// Puts an object together; extents are added one by one so that their bytes can be freed.
+class LogbookObject {
+ public:
+  LogbookObject(std::string name, ByteCount expected, int zstd_level);
+  void add(const Extent& extent, std::string_view bytes);
+  // The whole object, and the footer's extents.
+  std::string finish(Timestamp created, const std::vector<Gap>& gaps);
+
+ private:
+  std::string name_;
+  int zstd_level_;
+  std::string bytes_;
+  Footer footer_;
+};
+
+// What the last bytes of an object say of its footer. `tail` is the object's end, at least its
+// trailer (or all of an object that is too short).
+struct Trailer {
+  std::size_t footer_size = 0;
+  std::uint32_t footer_crc = 0;
+};
+Trailer parse_trailer(const std::string& name, std::string_view tail);
+// `footer` are the footer's bytes; `object_size` is that of the whole object.
+Footer parse_footer(const std::string& name, std::string_view footer, const Trailer& trailer,
+                    ByteCount object_size);
+// The extent's own bytes from those that are stored.
+std::string open_extent(const std::string& name, const StoredExtent& extent,
+                        std::string_view stored);
+// Checks every byte of a whole object.
+Footer check_logbook_object(const std::string& name, std::string_view object);
+
+bool valid_log(const LogName& log);
+std::string describe(const Extent& extent);  // "log [base, next)"
+
+}  // namespace lifeboat::vault

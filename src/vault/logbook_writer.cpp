@@ -1,0 +1,319 @@
+#include "vault/logbook_writer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/error.hpp"
+#include "vault/logbook_format.hpp"
+#include "vault/text.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr Millis kCancelPoll{100};
+constexpr std::size_t kExtentCost = 256;  // of keeping an extent, beside its bytes
+
+struct PendingExtent {
+  Extent extent;
+  std::string bytes;
+};
+
+// What one object will hold.
+struct Batch {
+  std::vector<PendingExtent> extents;
+  std::vector<Gap> gaps;
+  std::map<LogName, std::size_t> last;  // index in `extents` of each log's last one
+  std::uint64_t bytes = 0;
+  std::uint64_t tickets = 0;  // once it is durable, so many appends and gaps are
+  bool empty() const { return extents.empty() && gaps.empty(); }
+};
+
+// Errors that the next try, or somebody who frees the disk, may cure.
+bool worth_trying_again(Code code) {
+  return code != Code::corrupt && code != Code::unsupported && code != Code::conflict &&
+         code != Code::cancelled;
+}
+
+}  // namespace
+
+struct LogbookWriter::Impl {
+  Vault vault;
+  LogbookOptions options;
+  Clock& clock;
+  std::string incarnation;
+
+  mutable std::mutex mutex;
+  std::condition_variable work;      // for the writer's thread
+  std::condition_variable progress;  // for append() and flush()
+  std::function<void(const std::vector<Extent>&)> callback;
+  Batch pending;
+  std::chrono::steady_clock::time_point oldest;  // when `pending` began
+  std::uint64_t writing_bytes = 0;               // in the object that is being written
+  std::uint64_t appended = 0;                    // tickets: appends and gaps taken…
+  std::uint64_t durable = 0;                     // …and how many of them are durable
+  bool flush_wanted = false;
+  bool closed = false;
+  bool stopping = false;
+  std::exception_ptr failed;
+  LogbookStatus status;
+  std::uint64_t sequence = 0;
+  std::thread thread;
+
+  Impl(Vault v, LogbookOptions o, Clock& c, Random& random)
+      : vault(v),
+        options(o),
+        clock(c),
+        incarnation(compact_time(c.now()) + "-" + random.hex(8)),
+        thread([this] { run(); }) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    work.notify_all();
+    thread.join();
+  }
+
+  // --- the callers' side ---
+
+  // Under the lock.
+  void check_open() const {
+    if (failed) std::rethrow_exception(failed);
+    if (closed) throw Error(Code::failed, "logbook " + incarnation, "is closed");
+  }
+
+  // Waits until `done()` under the lock, failure or cancel.
+  template <typename Done>
+  void wait(std::unique_lock<std::mutex>& lock, const Cancel& cancel, Done&& done) {
+    while (!done()) {
+      if (failed) std::rethrow_exception(failed);
+      if (cancel.requested()) cancel.check();
+      progress.wait_for(lock, kCancelPoll);
+    }
+  }
+
+  void append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
+    check(extent, bytes);
+    std::uint64_t cost = bytes.size() + kExtentCost;
+    std::unique_lock lock(mutex);
+    check_open();
+    wait(lock, cancel, [&] {
+      auto waiting = pending.bytes + writing_bytes;
+      if (waiting == 0 || waiting + cost <= options.max_buffered.value) return true;
+      want_flush();
+      return false;
+    });
+    check_open();
+    begin_batch();
+    if (!merge(extent, bytes)) {
+      pending.last[extent.log] = pending.extents.size();
+      pending.extents.push_back({extent, std::string(bytes)});
+      pending.bytes += kExtentCost;
+    }
+    pending.bytes += bytes.size();
+    ++appended;
+    if (pending.bytes >= options.flush_bytes.value) work.notify_all();
+  }
+
+  static void check(const Extent& extent, std::string_view bytes) {
+    if (extent.base >= extent.next || !valid_log(extent.log) || bytes.size() > kMaxExtent.value ||
+        extent.attributes_json.size() > kMaxAttributes) {
+      throw Error(
+          Code::failed, "logbook",
+          "takes no extent " + describe(extent) + " of " + std::to_string(bytes.size()) + " bytes");
+    }
+  }
+
+  bool merge(const Extent& extent, std::string_view bytes) {
+    auto it = pending.last.find(extent.log);
+    if (it == pending.last.end()) return false;
+    PendingExtent& last = pending.extents[it->second];
+    if (last.extent.next != extent.base || last.extent.attributes_json != extent.attributes_json ||
+        last.bytes.size() + bytes.size() > options.max_extent.value) {
+      return false;
+    }
+    last.bytes += bytes;
+    last.extent.next = extent.next;
+    last.extent.min_time = std::min(last.extent.min_time, extent.min_time);
+    last.extent.max_time = std::max(last.extent.max_time, extent.max_time);
+    return true;
+  }
+
+  void begin_batch() {
+    if (!pending.empty()) return;
+    oldest = clock.steady();
+    work.notify_all();
+  }
+
+  void gap(const Gap& gap) {
+    if (gap.from >= gap.to || !valid_log(gap.log) || gap.why.size() > kMaxAttributes) {
+      throw Error(Code::failed, "logbook", "takes no such gap in " + gap.log.value);
+    }
+    std::lock_guard lock(mutex);
+    check_open();
+    begin_batch();
+    pending.gaps.push_back(gap);
+    pending.bytes += kExtentCost;
+    ++appended;
+  }
+
+  void want_flush() {
+    if (flush_wanted) return;
+    flush_wanted = true;
+    work.notify_all();
+  }
+
+  void flush(const Cancel& cancel) {
+    std::unique_lock lock(mutex);
+    if (failed) std::rethrow_exception(failed);
+    std::uint64_t wanted = appended;
+    wait(lock, cancel, [&] {
+      if (durable >= wanted) return true;
+      want_flush();
+      return false;
+    });
+  }
+
+  void close(const Cancel& cancel) {
+    {
+      std::lock_guard lock(mutex);
+      closed = true;
+    }
+    flush(cancel);
+  }
+
+  // --- the writer's thread ---
+
+  void run() {
+    try {
+      while (auto batch = next_batch()) write(std::move(*batch));
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      failed = std::current_exception();
+      progress.notify_all();
+    }
+  }
+
+  std::optional<Batch> next_batch() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (stopping) return std::nullopt;
+      if (pending.empty()) {
+        flush_wanted = false;
+        work.wait(lock);
+        continue;
+      }
+      auto waited = std::chrono::duration_cast<Millis>(clock.steady() - oldest);
+      if (flush_wanted || pending.bytes >= options.flush_bytes.value ||
+          waited >= options.flush_interval) {
+        break;
+      }
+      work.wait_for(lock, options.flush_interval - waited);
+    }
+    Batch batch = std::move(pending);
+    pending = {};
+    batch.tickets = appended;
+    writing_bytes = batch.bytes;
+    flush_wanted = false;
+    return batch;
+  }
+
+  void write(Batch batch) {
+    std::string name = logbook_name({incarnation, sequence});
+    std::vector<Extent> extents;
+    std::string object = build(name, batch, extents);
+    if (!store_until_done(name, object)) return;  // being destroyed: it was never durable
+    ++sequence;
+    std::function<void(const std::vector<Extent>&)> call;
+    {
+      std::lock_guard lock(mutex);
+      call = callback;
+    }
+    if (call) call(extents);
+    std::lock_guard lock(mutex);
+    durable = batch.tickets;
+    writing_bytes = 0;
+    ++status.objects;
+    status.stored_bytes = status.stored_bytes + object.size();
+    progress.notify_all();
+  }
+
+  std::string build(const std::string& name, Batch& batch, std::vector<Extent>& extents) {
+    LogbookObject object(name, ByteCount(batch.bytes), options.zstd_level);
+    for (auto& pending_extent : batch.extents) {
+      object.add(pending_extent.extent, pending_extent.bytes);
+      pending_extent.bytes = std::string();  // so that there are not two copies of all
+      extents.push_back(std::move(pending_extent.extent));
+    }
+    return object.finish(clock.now(), batch.gaps);
+  }
+
+  // False when the writer is destroyed meanwhile.
+  bool store_until_done(const std::string& name, const std::string& object) {
+    for (Millis backoff = options.backoff_first;;
+         backoff = std::min(backoff * 2, options.backoff_most)) {
+      try {
+        store_once(name, object);
+        std::lock_guard lock(mutex);
+        status.failing.reset();
+        return true;
+      } catch (const Error& error) {
+        if (!worth_trying_again(error.code())) throw;
+        spdlog::warn("logbook: cannot write {}: {}; trying again", name, error.what());
+        std::unique_lock lock(mutex);
+        status.failing = error.what();
+        if (work.wait_for(lock, backoff, [&] { return stopping; })) return false;
+      }
+    }
+  }
+
+  // `exists` after an answer that was lost: it is ours when it has our bytes.
+  void store_once(const std::string& name, const std::string& object) {
+    if (vault.store().put_if_absent(name, object) == store::PutResult::written) return;
+    if (vault.store().get(name) == object) return;
+    throw Error(Code::conflict, "logbook " + name, "was written by somebody else",
+                "start again: each start writes under a name of its own");
+  }
+};
+
+LogbookWriter::LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random)
+    : impl_(std::make_unique<Impl>(vault, options, clock, random)) {}
+LogbookWriter::~LogbookWriter() = default;
+
+void LogbookWriter::append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
+  impl_->append(extent, bytes, cancel);
+}
+void LogbookWriter::gap(const Gap& gap) {
+  impl_->gap(gap);
+}
+
+void LogbookWriter::on_durable(std::function<void(const std::vector<Extent>&)> callback) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->callback = std::move(callback);
+}
+
+void LogbookWriter::flush(const Cancel& cancel) {
+  impl_->flush(cancel);
+}
+void LogbookWriter::close(const Cancel& cancel) {
+  impl_->close(cancel);
+}
+
+LogbookStatus LogbookWriter::status() const {
+  std::lock_guard lock(impl_->mutex);
+  LogbookStatus out = impl_->status;
+  out.buffered = ByteCount(impl_->pending.bytes + impl_->writing_bytes);
+  return out;
+}
+
+const std::string& LogbookWriter::incarnation() const {
+  return impl_->incarnation;
+}
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,150 @@
+#include "vault/snapshot_format.hpp"
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "vault/object.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+enum Record : std::uint8_t { kDirectory = 1, kSymlink = 2, kFile = 3, kChunk = 4, kEnd = 5 };
+
+void append_string(std::string& out, std::string_view text) {
+  append_le<std::uint16_t>(out, static_cast<std::uint16_t>(text.size()));
+  out += text;
+}
+
+std::string begin_record(Record type, std::string_view path) {
+  std::string out(1, static_cast<char>(type));
+  append_string(out, path);
+  return out;
+}
+
+}  // namespace
+
+class PageReader : public ByteReader {
+ public:
+  using ByteReader::ByteReader;
+  std::string string() { return std::string(take(le<std::uint16_t>())); }
+};
+
+bool valid_path(std::string_view path) {
+  if (path.empty() || path.size() > kMaxPath || path.find('\0') != std::string_view::npos) {
+    return false;
+  }
+  for (;;) {
+    auto slash = path.find('/');
+    auto segment = path.substr(0, slash);
+    if (segment.empty() || segment == "." || segment == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
+}
+
+std::string encode_directory(const std::string& path, std::uint32_t mode) {
+  std::string out = begin_record(kDirectory, path);
+  append_le<std::uint32_t>(out, mode);
+  return out;
+}
+
+std::string encode_symlink(const std::string& path, const std::string& target) {
+  std::string out = begin_record(kSymlink, path);
+  append_string(out, target);
+  return out;
+}
+
+std::string encode_file(const std::string& path, std::uint32_t mode, Timestamp mtime) {
+  std::string out = begin_record(kFile, path);
+  append_le<std::uint32_t>(out, mode);
+  append_le<std::int64_t>(out, mtime.value);
+  return out;
+}
+
+std::string encode_chunk(const ChunkRef& ref) {
+  std::string out(1, static_cast<char>(kChunk));
+  out.append(reinterpret_cast<const char*>(ref.digest.bytes.data()), ref.digest.bytes.size());
+  append_le<std::uint32_t>(out, static_cast<std::uint32_t>(ref.size.value));
+  return out;
+}
+
+std::string encode_end(ByteCount size) {
+  std::string out(1, static_cast<char>(kEnd));
+  append_le<std::uint64_t>(out, size.value);
+  return out;
+}
+
+void EntryParser::corrupt(const std::string& what) const {
+  throw_corrupt(ObjectType::snapshot, name_, "its list of entries: " + what);
+}
+
+void EntryParser::page(std::string_view bytes) {
+  PageReader reader(bytes, "snapshot " + name_);
+  while (reader.left() > 0) record(reader);
+}
+
+void EntryParser::record(PageReader& reader) {
+  auto type = reader.le<std::uint8_t>();
+  Entry entry;
+  switch (type) {
+    case kDirectory:
+      entry.type = Entry::Type::directory;
+      entry.path = reader.string();
+      entry.mode = reader.le<std::uint32_t>();
+      return begin(std::move(entry));
+    case kSymlink:
+      entry.type = Entry::Type::symlink;
+      entry.mode = 0777;
+      entry.path = reader.string();
+      entry.target = reader.string();
+      return begin(std::move(entry));
+    case kFile:
+      entry.path = reader.string();
+      entry.mode = reader.le<std::uint32_t>();
+      entry.mtime = Timestamp(reader.le<std::int64_t>());
+      return begin(std::move(entry));
+    case kChunk: {
+      ChunkRef ref;
+      std::memcpy(ref.digest.bytes.data(), reader.take(32).data(), 32);
+      ref.size = ByteCount(reader.le<std::uint32_t>());
+      return add_chunk(ref);
+    }
+    case kEnd:
+      return end_file(ByteCount(reader.le<std::uint64_t>()));
+    default:
+      corrupt("record of unknown type " + std::to_string(type));
+  }
+}
+
+void EntryParser::begin(Entry entry) {
+  if (file_) corrupt("'" + entry.path + "' begins inside '" + file_->path + "'");
+  if (!valid_path(entry.path)) corrupt("'" + entry.path + "' is not a path it may have");
+  ++entries_;
+  if (entry.type == Entry::Type::file) {
+    file_ = std::move(entry);
+  } else {
+    visit_(entry);
+  }
+}
+
+void EntryParser::add_chunk(const ChunkRef& ref) {
+  if (!file_) corrupt("a chunk outside of a file");
+  if (ref.size.value == 0 || ref.size > kMaxChunk) corrupt("a chunk of a size that none has");
+  file_->chunks.push_back(ref);
+  file_->size = file_->size + ref.size.value;
+}
+
+void EntryParser::end_file(ByteCount size) {
+  if (!file_) corrupt("the end of a file that was not begun");
+  if (file_->size != size) corrupt("the size of '" + file_->path + "' is not that of its chunks");
+  bytes_ += size.value;
+  Entry file = std::move(*file_);
+  file_.reset();
+  visit_(file);
+}
+
+void EntryParser::finish(std::uint64_t entries, ByteCount bytes) const {
+  if (file_) corrupt("ends inside '" + file_->path + "'");
+  if (entries != entries_ || bytes.value != bytes_) corrupt("is not the one that its root counts");
+}
+
+}  // namespace lifeboat::vault

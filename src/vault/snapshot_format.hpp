@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "vault/snapshot.hpp"
+
+namespace lifeboat::vault {
+
+// The records of a snapshot's list of entries; docs/format.md has the bytes.
+constexpr std::size_t kMaxPath = 4096;
+bool valid_path(std::string_view path);
+
+std::string encode_directory(const std::string& path, std::uint32_t mode);
+std::string encode_symlink(const std::string& path, const std::string& target);
+std::string encode_file(const std::string& path, std::uint32_t mode, Timestamp mtime);
+std::string encode_chunk(const ChunkRef& ref);  // of the file before it
+std::string encode_end(ByteCount size);         // of the file before it
+
+// Puts entries together again, page by page. Throws Error(corrupt) that names the snapshot for
+// every list that a writer does not write.
+class EntryParser {
+ public:
+  EntryParser(std::string name, std::function<void(const Entry&)> visit)
+      : name_(std::move(name)), visit_(std::move(visit)) {}
+  void page(std::string_view bytes);
+  // After the last page: compares with what the root says.
+  void finish(std::uint64_t entries, ByteCount bytes) const;
+
+ private:
+  void record(class PageReader& reader);
+  void begin(Entry entry);
+  void add_chunk(const ChunkRef& ref);
+  void end_file(ByteCount size);
+  [[noreturn]] void corrupt(const std::string& what) const;
+
+  std::string name_;
+  std::function<void(const Entry&)> visit_;
+  std::optional<Entry> file_;  // begun, not ended
+  std::uint64_t entries_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace lifeboat::vault

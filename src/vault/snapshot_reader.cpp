@@ -1,0 +1,116 @@
+#include "base/error.hpp"
+#include "vault/object.hpp"
+#include "vault/snapshot.hpp"
+#include "vault/snapshot_format.hpp"
+#include "vault/text.hpp"
+
+namespace lifeboat::vault {
+
+std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
+  auto digest = Digest::parse(hex);
+  if (!digest) return std::nullopt;
+  return SnapshotId{*digest};
+}
+
+std::string snapshot_name(const SnapshotId& id) {
+  return "snapshots/" + id.hex();
+}
+
+struct SnapshotReader::Impl {
+  std::string name;
+  mutable Chunks chunks;
+  std::string kind;
+  nlohmann::json meta;
+  std::uint64_t entries = 0;
+  ByteCount bytes;
+  std::vector<ChunkRef> pages;
+
+  Impl(Vault vault, const SnapshotId& id) : name(snapshot_name(id)), chunks(vault) {
+    auto object = vault.store().get(name);
+    if (!object) {
+      throw Error(Code::not_found, "snapshot " + name, "is missing from the vault",
+                  "use another point (lifeboat points)");
+    }
+    auto payload = unseal(ObjectType::snapshot, name, *object).payload;
+    if (sha256(payload) != id.digest) {
+      throw_corrupt(ObjectType::snapshot, name, "its content is not the one it is named after");
+    }
+    auto root = parse_json(ObjectType::snapshot, name, payload);
+    read_members(ObjectType::snapshot, name, [&] { read(root); });
+  }
+
+  void read(const nlohmann::json& root) {
+    kind = root.at("kind").get<std::string>();
+    meta = root.at("meta");
+    entries = root.at("entries").get<std::uint64_t>();
+    bytes = ByteCount(root.at("bytes").get<std::uint64_t>());
+    for (const auto& page : root.at("pages")) {
+      auto digest = Digest::parse(page.at(0).get<std::string>());
+      ByteCount size(page.at(1).get<std::uint64_t>());
+      if (!digest || size > kMaxChunk) {
+        throw_corrupt(ObjectType::snapshot, name, "names a page that cannot be");
+      }
+      pages.push_back({*digest, size});
+    }
+  }
+
+  void for_each(const std::function<void(const Entry&)>& visit) const {
+    EntryParser parser(name, visit);
+    for (const auto& page : pages) {
+      std::string bytes_of_page = while_doing("reading the list of entries of snapshot " + name,
+                                              [&] { return chunks.get(page); });
+      parser.page(bytes_of_page);
+    }
+    parser.finish(entries, bytes);
+  }
+};
+
+SnapshotReader::SnapshotReader(Vault vault, const SnapshotId& id)
+    : impl_(std::make_unique<Impl>(vault, id)) {}
+SnapshotReader::~SnapshotReader() = default;
+
+const std::string& SnapshotReader::kind() const {
+  return impl_->kind;
+}
+const nlohmann::json& SnapshotReader::meta() const {
+  return impl_->meta;
+}
+std::uint64_t SnapshotReader::entries() const {
+  return impl_->entries;
+}
+ByteCount SnapshotReader::bytes() const {
+  return impl_->bytes;
+}
+const std::vector<ChunkRef>& SnapshotReader::pages() const {
+  return impl_->pages;
+}
+
+void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) const {
+  impl_->for_each(visit);
+}
+
+void SnapshotReader::read_file(const Entry& entry,
+                               const std::function<void(std::string_view)>& data) const {
+  for (const auto& chunk : entry.chunks) {
+    std::string bytes = while_doing("reading '" + entry.path + "' of snapshot " + impl_->name,
+                                    [&] { return impl_->chunks.get(chunk); });
+    data(bytes);
+  }
+}
+
+std::optional<std::string> SnapshotReader::read_small(const std::string& path,
+                                                      ByteCount limit) const {
+  std::optional<std::string> out;
+  for_each([&](const Entry& entry) {
+    if (entry.path != path || entry.type != Entry::Type::file) return;
+    if (entry.size > limit) {
+      throw_corrupt(ObjectType::snapshot, impl_->name,
+                    "'" + path + "' has " + std::to_string(entry.size.value) + " bytes");
+    }
+    out.emplace();
+    read_file(entry, [&](std::string_view bytes) { *out += bytes; });
+  });
+  return out;
+}
+
+}  // namespace lifeboat::vault
