@@ -22,30 +22,32 @@ struct Logbook::Impl {
 
   const LogIndex* find(const LogName& log) const { return index.find(log); }
 
-  std::string read_piece(const Piece& piece) const {
+  std::string read_piece(const LogName& log, const Piece& piece) const {
     const std::string& name = index.object_name(piece.object);
     auto bytes = vault.store().get_range(name, piece.stored.offset, piece.stored.stored);
     if (!bytes) {
       throw Error(Code::not_found, "logbook " + name, "is missing from the vault",
                   "run lifeboat verify: it names the ranges that are lost");
     }
-    return open_extent(name, piece.stored, *bytes);
+    return while_doing("reading log " + log.value,
+                       [&] { return open_extent(name, piece.stored, *bytes); });
   }
 
   // Of the pieces that hold `at`, the farthest reaching that can be read.
-  void visit_best(const LogIndex& log, Position& at, Position to,
+  void visit_best(const LogName& name, const LogIndex& log, Position& at, Position to,
                   const std::function<void(const ExtentView&)>& visit) const {
     std::optional<Error> first_damage;
     for (const Piece* piece : log.holding(at)) {
       std::string bytes;
       try {
-        bytes = read_piece(*piece);
+        bytes = read_piece(name, *piece);
       } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
         if (!first_damage) first_damage = error;
         continue;
       }
-      const Extent& extent = piece->stored.extent;
+      Extent extent = piece->stored.extent;
+      extent.log = name;
       Position until = std::min(extent.next, to);
       visit({extent.base, extent.next, bytes, at, until, extent});
       at = until;
@@ -59,7 +61,7 @@ struct Logbook::Impl {
     const LogIndex* log = find(name);
     for (Position at = from; at < to;) {
       if (log != nullptr && log->holds(at)) {
-        visit_best(*log, at, to, visit);
+        visit_best(name, *log, at, to, visit);
         continue;
       }
       Position next = log == nullptr ? to : std::min(log->first_after(at).value_or(to), to);
@@ -138,7 +140,10 @@ Coverage Logbook::coverage(const LogName& name) const {
 std::vector<Extent> Logbook::extents(const LogName& name) const {
   std::vector<Extent> out;
   if (const LogIndex* log = impl_->find(name)) {
-    for (const auto& piece : log->pieces) out.push_back(piece.stored.extent);
+    for (const auto& piece : log->pieces) {
+      out.push_back(piece.stored.extent);
+      out.back().log = name;
+    }
   }
   return out;
 }

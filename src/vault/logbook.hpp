@@ -43,7 +43,7 @@ struct DamagedObject {
 
 enum class Holes { refuse, skip };
 
-// Reads the logbook. What is where is kept in memory (about 80 bytes an extent); data is read when
+// Reads the logbook. What is where is kept in memory (about 160 bytes an extent); data is read when
 // asked for, one extent at a time. Thread-safe but for refresh().
 class Logbook {
  public:

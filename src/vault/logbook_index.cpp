@@ -83,6 +83,7 @@ Footer read_footer(const Vault& vault, const store::ObjectInfo& object) {
 }
 
 void LogIndex::sort() {
+  sorted = true;
   std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
     return a.stored.extent.base < b.stored.extent.base;
   });
@@ -182,8 +183,8 @@ std::size_t LogbookIndex::refresh() {
       ++count;
     }
   }
-  if (count > 0) {
-    for (auto& [name, log] : logs_) log.sort();
+  for (auto& [name, log] : logs_) {
+    if (!log.sorted) log.sort();
   }
   return count;
 }
@@ -223,12 +224,15 @@ void LogbookIndex::add(const std::string& name, Footer footer) {
   objects_.push_back(name);
   known_.insert(name);
   for (auto& extent : footer.extents) {
-    auto& pieces = logs_[extent.extent.log].pieces;
-    pieces.push_back({std::move(extent), object, {}});
+    LogIndex& log = logs_[extent.extent.log];
+    extent.extent.log.value = std::string();
+    log.pieces.push_back({std::move(extent), object, {}});
+    log.sorted = false;
   }
   for (auto& gap : footer.gaps) {
-    auto& gaps = logs_[gap.log].gaps;
-    gaps.push_back(std::move(gap));
+    LogIndex& log = logs_[gap.log];
+    log.gaps.push_back(std::move(gap));
+    log.sorted = false;
   }
 }
 

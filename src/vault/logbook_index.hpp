@@ -11,7 +11,7 @@
 
 namespace lifeboat::vault {
 
-// Where a range of a log lies.
+// Where a range of a log lies. Its extent's log name is left empty: the index has it once.
 struct Piece {
   StoredExtent stored;
   std::uint32_t object = 0;
@@ -22,6 +22,7 @@ struct Piece {
 struct LogIndex {
   std::vector<Piece> pieces;  // sorted by base
   std::vector<Gap> gaps;      // sorted by from
+  bool sorted = false;
 
   void sort();
   Position first() const;

@@ -21,6 +21,7 @@ struct Damage {
   std::string kind;    // "chunk", "snapshot", "logbook", "point", "root", "range"
   Code code;           // not_found, corrupt, unsupported…
   std::string problem;
+  std::string hint;               // what to do
   std::vector<std::string> hits;  // "point <id>", "snapshot <id> file <path>", "log <name> [a, b)"
 };
 

@@ -1,0 +1,357 @@
+#include "vault/verify.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "vault/logbook.hpp"
+#include "vault/logbook_index.hpp"
+#include "vault/object.hpp"
+#include "vault/points.hpp"
+#include "vault/snapshot_format.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::size_t kMaxHits = 100;  // of one damage
+
+bool is_damage(Code code) {
+  return code == Code::corrupt || code == Code::not_found || code == Code::unsupported ||
+         code == Code::failed;
+}
+
+Error missing_chunk(const std::string& name) {
+  return Error(Code::not_found, "chunk " + name, "is missing from the vault",
+               "run lifeboat backup: a chunk that still exists at its source is written again");
+}
+
+Error stray(const std::string& name, const std::string& what) {
+  return Error(Code::corrupt, name, "is not a name that " + what + " has",
+               "move it out of the vault");
+}
+
+// Chunks that were found good: exact, forgets some, 8 MiB.
+class GoodChunks {
+ public:
+  GoodChunks() : slots_(1 << 18) {}
+  bool has(const Digest& digest) const { return slots_[slot(digest)] == digest; }
+  void add(const Digest& digest) { slots_[slot(digest)] = digest; }
+
+ private:
+  static std::size_t slot(const Digest& d) {
+    return (d.bytes[0] | d.bytes[1] << 8 | d.bytes[2] << 16) & ((1 << 18) - 1);
+  }
+  std::vector<Digest> slots_;
+};
+
+class Verifier {
+ public:
+  Verifier(const Vault& vault, const VerifyOptions& options, const Cancel& cancel)
+      : vault_(vault), options_(options), cancel_(cancel) {}
+
+  VerifyReport all() {
+    check_root();
+    check_chunk_objects();
+    std::set<SnapshotId> of_points;
+    for (const auto& listed : check_points()) {
+      if (listed.point) check_point(*listed.point, of_points);
+    }
+    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
+      auto id = SnapshotId::parse(info.name.substr(info.name.rfind('/') + 1));
+      if (!id || snapshot_name(*id) != info.name) {
+        damage(info.name, "snapshot", stray(info.name, "a snapshot"), "");
+      } else if (of_points.count(*id) == 0) {
+        check_snapshot(*id, "");
+      }
+    });
+    check_logbook_objects();
+    return finish();
+  }
+
+  VerifyReport one(const std::string& id) {
+    check_root();
+    std::optional<RecoveryPoint> point;
+    object(point_name(id), "point", "point " + id, [&] { point = read_point(vault_, id); });
+    ++report_.points;
+    std::set<SnapshotId> seen;
+    if (point) check_point(*point, seen);
+    return finish();
+  }
+
+ private:
+  bool full() const { return options_.level == VerifyLevel::full; }
+
+  // Runs one check; what it throws of damage becomes a damage of the object.
+  template <typename Check>
+  bool object(const std::string& name, const std::string& kind, const std::string& hit,
+              Check&& check) {
+    cancel_.check();
+    ++report_.objects;
+    progress(kind);
+    try {
+      check();
+      return true;
+    } catch (const Error& error) {
+      if (!is_damage(error.code())) throw;
+      damage(name, kind, error, hit);
+      return false;
+    }
+  }
+
+  void progress(const std::string& doing) {
+    if (options_.progress) options_.progress({report_.objects, report_.bytes, doing});
+  }
+
+  void damage(const std::string& name, const std::string& kind, const Error& error,
+              const std::string& hit) {
+    auto it = by_object_.find(name);
+    if (it == by_object_.end()) {
+      if (report_.damages.size() >= kMaxDamages) {
+        ++report_.more_damages;
+        return;
+      }
+      it = by_object_.emplace(name, report_.damages.size()).first;
+      report_.damages.push_back({name, kind, error.code(), error.message(), error.hint(), {}});
+    }
+    hit_again(it->second, hit);
+  }
+
+  void hit_again(std::size_t damage_index, const std::string& hit) {
+    auto& hits = report_.damages[damage_index].hits;
+    if (!hit.empty() && hits.size() < kMaxHits) hits.push_back(hit);
+  }
+
+  void check_root() {
+    object("vault", "root", "", [&] {
+      Vault found = Vault::open(vault_.store());
+      if (found.id() != vault_.id()) {
+        throw_corrupt(ObjectType::root, "vault", "became that of another vault meanwhile");
+      }
+    });
+  }
+
+  // Every chunk there is, whoever needs it. At level `exists` a chunk is only looked at where
+  // something refers to it.
+  void check_chunk_objects() {
+    vault_.store().list("chunks/", [&](const store::ObjectInfo& info) {
+      auto digest = chunk_digest(info.name);
+      if (!digest) {
+        damage(info.name, "chunk", stray(info.name, "a chunk"), "");
+      } else if (full()) {
+        read_chunk(*digest, "");
+      }
+    });
+  }
+
+  bool read_chunk(const Digest& digest, const std::string& hit) {
+    std::string name = chunk_name(digest);
+    bool good = object(name, "chunk", hit, [&] {
+      auto bytes = vault_.store().get(name);
+      if (!bytes) throw missing_chunk(name);
+      report_.bytes = report_.bytes + bytes->size();
+      open_chunk(digest, *bytes);
+    });
+    if (good) good_.add(digest);
+    return good;
+  }
+
+  // A chunk that something refers to.
+  void need_chunk(const Digest& digest, const std::string& hit) {
+    if (good_.has(digest)) return;
+    std::string name = chunk_name(digest);
+    if (auto it = by_object_.find(name); it != by_object_.end()) {
+      return hit_again(it->second, hit);
+    }
+    if (full()) {
+      read_chunk(digest, hit);
+      return;
+    }
+    bool there = object(name, "chunk", hit, [&] {
+      if (!vault_.store().stat(name)) {
+        throw missing_chunk(name);
+      }
+    });
+    if (there) good_.add(digest);
+  }
+
+  std::vector<ListedPoint> check_points() {
+    auto points = list_points(vault_);
+    report_.points = points.size();
+    for (const auto& listed : points) {
+      object(point_name(listed.id), "point", "point " + listed.id, [&] {
+        if (!listed.point) read_point(vault_, listed.id);
+      });
+    }
+    return points;
+  }
+
+  void check_point(const RecoveryPoint& point, std::set<SnapshotId>& seen) {
+    for (const auto& id : snapshots_of(point)) {
+      seen.insert(id);
+      check_snapshot(id, "point " + point.id + " ");
+    }
+    for (const auto& start : logs_of(point)) check_log(point, start);
+  }
+
+  void check_snapshot(const SnapshotId& id, const std::string& whose) {
+    std::string hit = whose + "snapshot " + id.hex();
+    object(snapshot_name(id), "snapshot", hit, [&] {
+      SnapshotReader reader(vault_, id);
+      bool complete = true;
+      for (const auto& page : reader.pages()) {
+        need_chunk(page.digest, hit + " list of entries");
+        complete = complete && by_object_.count(chunk_name(page.digest)) == 0;
+      }
+      if (!complete) return;  // named already, as that chunk
+      read_entries(reader, hit);
+    });
+  }
+
+  void read_entries(const SnapshotReader& reader, const std::string& hit) {
+    try {
+      reader.for_each([&](const Entry& entry) {
+        for (const auto& chunk : entry.chunks) {
+          cancel_.check();
+          need_chunk(chunk.digest, hit + " file " + entry.path);
+        }
+      });
+    } catch (const Error& error) {
+      // At level `exists` a page is read here for the first time.
+      auto at = error.subject().find("chunks/");
+      if (!is_damage(error.code()) || at == std::string::npos) throw;
+      damage(error.subject().substr(at), "chunk", error, hit + " list of entries");
+    }
+  }
+
+  Logbook& logbook() {
+    if (!logbook_) {
+      logbook_ = Logbook::load(vault_);
+      for (const auto& bad : logbook_->damaged()) {
+        damage(bad.object, "logbook", bad.error, "");
+      }
+    }
+    return *logbook_;
+  }
+
+  // What the point needs of the log: without holes from its position on.
+  void check_log(const RecoveryPoint& point, const LogStart& start) {
+    std::optional<Position> held;
+    bool readable = object(start.log.value, "range", "point " + point.id,
+                           [&] { held = logbook().next(start.log); });
+    if (!readable) return;
+    Position to = std::max(start.until.value_or(start.position), held.value_or(start.position));
+    Position at = start.position;
+    for (const auto& range : logbook().coverage(start.log).ranges) {
+      if (range.to <= at) continue;
+      if (range.from > at) missing(point, start.log, at, std::min(range.from, to));
+      at = std::max(at, range.to);
+      if (at >= to) break;
+    }
+    if (at < to) missing(point, start.log, at, to);
+    if (full() && options_.point && held && start.position < *held) {
+      read_log(point, start.log, start.position, *held);
+    }
+  }
+
+  void missing(const RecoveryPoint& point, const LogName& log, Position from, Position to) {
+    if (from >= to) return;
+    std::string range = log.value + fmt::format(" [{}, {})", from, to);
+    damage(range, "range",
+           Error(Code::not_found, range, "is missing from the logbook",
+                 "recover to before it, or take a new point (lifeboat backup)"),
+           "point " + point.id);
+  }
+
+  void read_log(const RecoveryPoint& point, const LogName& log, Position from, Position to) {
+    auto bad = [&](const Error& error) {
+      if (!is_damage(error.code())) throw error;
+      auto at = error.subject().find("logbook/");
+      damage(at == std::string::npos ? log.value : error.subject().substr(at),
+             at == std::string::npos ? "range" : "logbook", error,
+             "point " + point.id + " log " + log.value);
+    };
+    for (const auto& range : logbook().coverage(log).ranges) {
+      Position begin = std::max(range.from, from), end = std::min(range.to, to);
+      if (begin >= end) continue;
+      cancel_.check();
+      try {
+        logbook().read(log, begin, end, [&](const ExtentView& view) {
+          cancel_.check();
+          report_.bytes = report_.bytes + view.bytes.size();
+          progress("logbook");
+        });
+      } catch (const Error& error) {
+        bad(error);
+      }
+    }
+  }
+
+  void check_logbook_objects() {
+    try {
+      logbook();
+    } catch (const Error& error) {
+      if (!is_damage(error.code())) throw;  // a newer format: named below
+    }
+    vault_.store().list("logbook/", [&](const store::ObjectInfo& info) {
+      if (!parse_logbook_name(info.name)) return;  // named by logbook()
+      object(info.name, "logbook", "", [&] {
+        if (!full()) {
+          read_footer(vault_, info);
+          return;
+        }
+        auto bytes = vault_.store().get(info.name);
+        if (!bytes) return;  // removed meanwhile; if it is missed, logbook() named it
+        report_.bytes = report_.bytes + bytes->size();
+        check_logbook_object(info.name, *bytes);
+      });
+      if (by_object_.count(info.name) != 0) name_ranges(info);
+    });
+  }
+
+  // Which ranges a damaged object held, where its footer can still be read.
+  void name_ranges(const store::ObjectInfo& info) {
+    try {
+      auto bytes = vault_.store().get(info.name);
+      if (!bytes) return;
+      Trailer trailer = parse_trailer(info.name, *bytes);
+      std::size_t from_end = trailer.footer_size + kTrailerSize;
+      if (from_end + kHeaderSize > bytes->size()) return;
+      auto footer = std::string_view(*bytes).substr(bytes->size() - from_end, trailer.footer_size);
+      Footer read = parse_footer(info.name, footer, trailer, ByteCount(bytes->size()));
+      for (const auto& extent : read.extents) name_if_bad(info.name, extent, *bytes);
+    } catch (const Error& error) {
+      if (!is_damage(error.code())) throw;  // the footer is what is damaged
+    }
+  }
+
+  void name_if_bad(const std::string& name, const StoredExtent& extent, std::string_view object) {
+    try {
+      open_extent(name, extent, object.substr(extent.offset.value, extent.stored.value));
+    } catch (const Error& error) {
+      damage(name, "logbook", error, "log " + describe(extent.extent));
+    }
+  }
+
+  VerifyReport finish() {
+    progress("done");
+    return std::move(report_);
+  }
+
+  const Vault& vault_;
+  const VerifyOptions& options_;
+  const Cancel& cancel_;
+  VerifyReport report_;
+  std::map<std::string, std::size_t> by_object_;  // index in report_.damages
+  GoodChunks good_;
+  std::optional<Logbook> logbook_;
+};
+
+}  // namespace
+
+VerifyReport verify(const Vault& vault, const VerifyOptions& options, const Cancel& cancel) {
+  Verifier verifier(vault, options, cancel);
+  return options.point ? verifier.one(*options.point) : verifier.all();
+}
+
+}  // namespace lifeboat::vault
