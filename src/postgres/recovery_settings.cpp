@@ -16,6 +16,7 @@ namespace {
 
 constexpr Millis kBetweenTries{200};
 constexpr const char* kAutoConf = "postgresql.auto.conf";
+constexpr std::string_view kComment = "# Recovery, as lifeboat restored it.";
 
 // What would direct a recovery in another way than ours (manual, chapter 20.5 and 20.6).
 constexpr std::array<std::string_view, 9> kForeign = {"restore_command",
@@ -41,7 +42,7 @@ std::string setting_name(std::string_view line) {
 
 bool directs_recovery(std::string_view line) {
   const auto name = setting_name(line);
-  return name.compare(0, 15, "recovery_target") == 0 ||
+  return line == kComment || name.compare(0, 15, "recovery_target") == 0 ||
          std::find(kForeign.begin(), kForeign.end(), name) != kForeign.end();
 }
 
@@ -68,10 +69,19 @@ std::string quote_value(std::string_view value) {
   return out + "'";
 }
 
+// "2026-11-22 17:05:06.123+00". The server reads this setting before it knows the names of zones,
+// and refuses "Z".
+std::string zone_as_number(Timestamp time) {
+  auto text = to_string(time);
+  std::replace(text.begin(), text.end(), 'T', ' ');
+  text.pop_back();
+  return text + "+00";
+}
+
 // Empty ones overrule what postgresql.conf may say. The target that counts comes last: the server
 // takes them in order and refuses a second one.
 std::string recovery_settings(const RecoveryTarget& target) {
-  const auto time = target.target_time ? to_string(*target.target_time) : std::string();
+  const auto time = target.target_time ? zone_as_number(*target.target_time) : std::string();
   const std::pair<const char*, std::string> settings[] = {
       {"restore_command", target.restore_command},
       {"archive_cleanup_command", ""},

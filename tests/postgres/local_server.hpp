@@ -51,6 +51,7 @@ class LocalServer {
   bool wait_for_end();           // of a server that ends by itself; its exit was clean
 
   const fs::path& data() const { return data_; }
+  int port() const { return port_; }
   Config config() const;
   Result sql(std::string_view statement) const;
   std::string value(std::string_view query) const { return sql(query).text(0, 0); }
