@@ -1,0 +1,48 @@
+#include "cli/point_summary.hpp"
+
+namespace lifeboat::cli {
+namespace {
+
+// Documents of a newer or older Lifeboat may lack a member, or have it elsewhere: then it is not
+// shown, which is no error here.
+template <typename T>
+std::optional<T> find_member(const nlohmann::json& json, const std::string& name) {
+  if (!json.is_structured()) return std::nullopt;
+  for (const auto& [key, value] : json.items()) {
+    if constexpr (std::is_same_v<T, bool>) {
+      if (key == name && value.is_boolean()) return value.template get<T>();
+    } else {
+      if (key == name && value.is_number()) return value.template get<T>();
+    }
+    if (auto below = find_member<T>(value, name)) return below;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+PointSummary summarize(const vault::RecoveryPoint& point) {
+  PointSummary summary;
+  if (!point.stores.is_object()) return summary;
+  for (const auto& [store, document] : point.stores.items()) {
+    summary.stores.push_back(store);
+    if (store != "clickhouse") continue;
+    summary.exact = find_member<bool>(document, "exact");
+    summary.held_seconds = find_member<double>(document, "held_seconds");
+  }
+  return summary;
+}
+
+nlohmann::json summary_json(const vault::RecoveryPoint& point) {
+  auto summary = summarize(point);
+  nlohmann::json out{{"id", point.id},
+                     {"created", to_string(point.created)},
+                     {"finished", to_string(point.finished)},
+                     {"label", point.label},
+                     {"stores", summary.stores}};
+  if (summary.exact) out["exact"] = *summary.exact;
+  if (summary.held_seconds) out["held_seconds"] = *summary.held_seconds;
+  return out;
+}
+
+}  // namespace lifeboat::cli

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "vault/points.hpp"
+
+namespace lifeboat::cli {
+
+// A point in few words, for `points` and the end of `backup`.
+struct PointSummary {
+  std::vector<std::string> stores;
+  std::optional<bool> exact;  // nullopt: the point has no cut
+  std::optional<double> held_seconds;
+};
+PointSummary summarize(const vault::RecoveryPoint& point);
+
+// id, created, finished, label, stores, exact, held_seconds.
+nlohmann::json summary_json(const vault::RecoveryPoint& point);
+
+}  // namespace lifeboat::cli

@@ -1,0 +1,80 @@
+#include "vault/points.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/output.hpp"
+#include "cli/point_summary.hpp"
+#include "cli/session.hpp"
+#include "cli/verbs.hpp"
+
+namespace lifeboat::cli {
+namespace {
+
+void print_points(const std::vector<vault::ListedPoint>& points, Timestamp now);
+void print_points_json(const vault::Vault& vault, const std::vector<vault::ListedPoint>& points,
+                       Timestamp now);
+
+// Lists the recovery points, oldest first; the broken ones too.
+int points(const Globals& globals) {
+  Session session(globals);
+  auto vault = recovery::open_vault(session.config());
+  auto listed = vault::list_points(vault.vault);
+  auto now = session.clock().now();
+  if (globals.json) {
+    print_points_json(vault.vault, listed, now);
+  } else {
+    print_points(listed, now);
+  }
+  return 0;
+}
+
+std::string cut_word(const PointSummary& summary) {
+  if (!summary.exact) return "-";
+  return *summary.exact ? "exact" : "bounded";
+}
+
+void print_points(const std::vector<vault::ListedPoint>& points, Timestamp now) {
+  if (points.empty()) {
+    say("there is no point yet; next: `lifeboat backup`, or `lifeboat run` for one on schedule");
+    return;
+  }
+  Table table({"POINT", "CREATED", "AGE", "CUT", "STORES", "LABEL"});
+  for (const auto& listed : points) {
+    if (!listed.point) {
+      table.row({listed.id, "BROKEN", "-", "-", listed.problem});
+      continue;
+    }
+    auto summary = summarize(*listed.point);
+    table.row({listed.id, to_string(listed.point->created), format_age(listed.point->created, now),
+               cut_word(summary), fmt::format("{}", fmt::join(summary.stores, ",")),
+               listed.point->label});
+  }
+  print_data(table.text());
+}
+
+void print_points_json(const vault::Vault& vault, const std::vector<vault::ListedPoint>& points,
+                       Timestamp now) {
+  auto out = nlohmann::json::array();
+  for (const auto& listed : points) {
+    if (!listed.point) {
+      out.push_back({{"id", listed.id}, {"problem", listed.problem}});
+      continue;
+    }
+    auto row = summary_json(*listed.point);
+    row["age_seconds"] = static_cast<double>(now - listed.point->created) / 1000;
+    out.push_back(row);
+  }
+  print_document({{"vault", vault.id()}, {"points", out}});
+}
+
+}  // namespace
+
+void add_points(CLI::App& app, Invocation& invocation) {
+  auto* verb = app.add_subcommand("points", "List the recovery points, oldest first");
+  verb->callback([&invocation] { invocation.choose(points); });
+}
+
+}  // namespace lifeboat::cli

@@ -1,0 +1,33 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/output.hpp"
+#include "cli/session.hpp"
+#include "cli/verbs.hpp"
+#include "serve/daemon.hpp"
+
+namespace lifeboat::cli {
+namespace {
+
+int run_verb(const Globals& globals) {
+  Session session(globals, globals.json ? Telling::events : Telling::log);
+  auto vault = recovery::open_vault(session.config());
+  serve::run_daemon(session.context(), vault.vault);
+  if (globals.json) {
+    print_event(
+        {{"event", "done"}, {"seconds", session.seconds()}, {"peak_rss_mib", peak_rss_mib()}});
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Invocation& invocation) {
+  auto* verb = app.add_subcommand(
+      "run", "Archive all logs and take recovery points on schedule, until SIGTERM");
+  verb->callback([&invocation] {
+    invocation.daemon = true;
+    invocation.choose(run_verb, Form::events);
+  });
+}
+
+}  // namespace lifeboat::cli

@@ -1,0 +1,149 @@
+#include "serve/daemon.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <thread>
+
+#include "base/error.hpp"
+#include "recovery/archive.hpp"
+#include "recovery/backup.hpp"
+#include "serve/schedule.hpp"
+#include "vault/points.hpp"
+
+namespace lifeboat::serve {
+namespace {
+
+constexpr Millis kTick{1000};          // how soon a failed archiver is seen
+constexpr Millis kStatusEvery{60000};  // in the log
+
+// Takes points on a thread of its own, so that a slow or failing one never stops the archiver.
+class PointThread {
+ public:
+  PointThread(const recovery::Context& outer, vault::Vault vault)
+      : outer_(outer),
+        vault_(std::move(vault)),
+        random_(outer.random.next()),
+        thread_([this] { run(); }) {}
+  PointThread(const PointThread&) = delete;
+  PointThread& operator=(const PointThread&) = delete;
+  ~PointThread() {
+    cancel_.request();
+    thread_.join();
+  }
+  // Asks it to stop: a point that is under way is given up, and what it holds is released.
+  void request_stop() { cancel_.request(); }
+
+ private:
+  void run();
+  void take_one_if_due(Timestamp now);
+  void failed(const std::string& why);
+
+  const recovery::Context& outer_;
+  vault::Vault vault_;
+  Random random_;  // Random is for one thread at a time
+  Cancel cancel_;
+  PointTimes times_;
+  std::thread thread_;
+};
+
+void PointThread::run() {
+  while (!cancel_.requested()) {
+    const auto now = outer_.clock.now();
+    const auto due = next_point_at(times_, outer_.config.point_every, now);
+    if (due > now) {
+      // Not longer than a minute at once: the wall clock may be set meanwhile.
+      cancel_.sleep_for(std::min(Millis(due - now), kRetryAfter));
+      continue;
+    }
+    try {
+      take_one_if_due(now);
+      times_.failed.reset();
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled && cancel_.requested()) return;
+      failed(fmt::format("{}; next: {}", error.what(), error.hint()));
+    } catch (const std::exception& error) {
+      failed(error.what());
+    }
+  }
+}
+
+// A `backup` by hand counts too: the vault is asked before a point is taken.
+void PointThread::take_one_if_due(Timestamp now) {
+  for (const auto& listed : vault::list_points(vault_)) {
+    if (listed.point) times_.newest = listed.point->created;
+  }
+  if (next_point_at({.newest = times_.newest, .failed = {}}, outer_.config.point_every, now) >
+      now) {
+    return;
+  }
+  const auto begun = outer_.clock.steady();
+  recovery::Context context{outer_.config, outer_.clock, random_, cancel_, outer_.reporter};
+  auto point = recovery::take_point(context, vault_, {.label = {}, .archiver_runs = true});
+  times_.newest = point.created;
+  spdlog::info("point {} taken in {:.1f} s", point.id,
+               seconds_between(begun, outer_.clock.steady()));
+}
+
+void PointThread::failed(const std::string& why) {
+  spdlog::error("no point was taken: {}", why);
+  times_.failed = outer_.clock.now();
+}
+
+// What the operator would look for in the log.
+class StatusLog {
+ public:
+  void tell(const recovery::ArchiveStatus& status, std::chrono::steady_clock::time_point now) {
+    tell_changes("PostgreSQL", postgres_error_, status.postgres_error);
+    tell_changes("the vault", vault_error_, status.vault_error.value_or(""));
+    if (last_ && now - *last_ < kStatusEvery) return;
+    last_ = now;
+    std::int64_t behind = 0;
+    for (const auto& log : status.logs) {
+      if (!log.name.starts_with("kafka/")) continue;
+      behind += std::max<std::int64_t>(0, log.source_end - log.durable);
+    }
+    spdlog::info("archiving {} logs, {} bytes written, {} Kafka records not yet durable",
+                 status.logs.size(), status.written.value, behind);
+  }
+
+ private:
+  static void tell_changes(const char* what, std::string& before, const std::string& now) {
+    if (now == before) return;
+    if (now.empty()) {
+      spdlog::info("{} works again", what);
+    } else {
+      spdlog::warn("{}: {}; trying again", what, now);
+    }
+    before = now;
+  }
+
+  std::optional<std::chrono::steady_clock::time_point> last_;
+  std::string postgres_error_;
+  std::string vault_error_;
+};
+
+}  // namespace
+
+void run_daemon(const recovery::Context& context, vault::Vault vault) {
+  auto lock = recovery::ArchiverLock::take(context.config);
+  if (!lock) {
+    throw Error(Code::refused, context.config.file.string(),
+                "another `lifeboat run` (or a `backup` that archives) is alive with it",
+                "stop that one first, or leave it: it archives already");
+  }
+  recovery::Archiver archiver(context, vault);
+  PointThread points(context, vault);
+  spdlog::info("archiving into {}; a point every {} s", vault.store().describe(),
+               context.config.point_every.count() / 1000);
+  StatusLog log;
+  do {
+    archiver.check();
+    log.tell(archiver.status(), context.clock.steady());
+  } while (context.cancel.sleep_for(kTick));
+  spdlog::info("stopping: what was received is made durable");
+  points.request_stop();
+  archiver.stop();
+}
+
+}  // namespace lifeboat::serve
