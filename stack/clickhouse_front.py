@@ -229,7 +229,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, answer, {"X-ClickHouse-Query-Id": query_id,
                                      "X-ClickHouse-Format": output_format})
         except QueryError as error:
-            self._send(error.status, f"{str(error).rstrip()} (version {self.engine.version})\n".encode(),
+            text = f"{str(error).rstrip()} (version {self.engine.version})\n"
+            self._send(error.status, text.encode(),
                        {"X-ClickHouse-Query-Id": query_id,
                         "X-ClickHouse-Exception-Code": str(error.code)})
 
