@@ -90,6 +90,8 @@ class Load:
             answer = self._command("stop", 60)
             if self._process.wait(timeout=30) != 0:
                 raise LoadError(f"the load ended with code {self._process.returncode}")
+            self._process.stdin.close()
+            self._process.stdout.close()
             self.summary = answer
         return self.summary
 

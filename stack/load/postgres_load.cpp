@@ -139,6 +139,8 @@ void PostgresLoad::run(std::uint32_t number, double rate, Random random) {
     }
     reach(number, State::connecting);
     const Connection connection(PQconnectdb(connection_.c_str()));
+    // What the server says while it dies is in the ledger by its effect.
+    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
     if (PQstatus(connection.get()) == CONNECTION_OK)
       commit_while_wished(*connection, number, pace, random);
     if (wish_ == Wish::run) std::this_thread::sleep_for(kBackoff);
