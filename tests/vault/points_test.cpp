@@ -1,0 +1,122 @@
+#include "vault/points.hpp"
+
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+struct PointsTest : VaultTest {
+  RecoveryPoint take(const std::string& label) {
+    clock.advance(Millis(60'000));
+    RecoveryPoint point;
+    point.id = make_point_id(clock, random);
+    point.created = clock.now();
+    point.finished = clock.now() + 500;
+    point.label = label;
+    point.stores = {{"postgres", {{"lsn", "0/1"}}}};
+    write_point(vault, point);
+    return point;
+  }
+};
+
+TEST_F(PointsTest, RoundTripAndOrder) {
+  EXPECT_TRUE(list_points(vault).empty());
+  auto first = take("first \xc3\xa4");
+  auto second = take("");
+  auto listed = list_points(vault);
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[0].id, first.id);
+  EXPECT_EQ(listed[0].point->label, "first \xc3\xa4");
+  EXPECT_EQ(listed[0].point->created, first.created);
+  EXPECT_EQ(listed[0].point->finished, first.finished);
+  EXPECT_EQ(listed[0].point->stores, first.stores);
+  EXPECT_EQ(read_point(vault, second.id).id, second.id);
+  EXPECT_EQ(error_of([&] { read_point(vault, "none"); }).code(), Code::not_found);
+}
+
+TEST_F(PointsTest, AnIdIsNotWrittenTwice) {
+  auto point = take("one");
+  EXPECT_NO_THROW(write_point(vault, point));  // the same again: an answer was lost
+  point.label = "other";
+  EXPECT_EQ(error_of([&] { write_point(vault, point); }).code(), Code::conflict);
+  EXPECT_EQ(read_point(vault, point.id).label, "one");
+}
+
+TEST_F(PointsTest, WhatCannotBeReadBackIsNotWritten) {
+  RecoveryPoint point;
+  point.id = "p";
+  point.stores = {{"postgres", {{"snapshot", "not an id"}}}};
+  EXPECT_THROW(write_point(vault, point), Error);
+  point.stores = {{"postgres", {{"logs", {{{"log", "x"}}}}}}};
+  EXPECT_THROW(write_point(vault, point), Error);
+  point.stores = nlohmann::json::object();
+  point.label = "\xff not UTF-8";
+  EXPECT_THROW(write_point(vault, point), Error);
+  point.label = "";
+  for (std::string id : {"", "a/b", "../vault", ".x"}) {
+    point.id = id;
+    EXPECT_THROW(write_point(vault, point), Error) << id;
+  }
+  EXPECT_TRUE(list_points(vault).empty());
+}
+
+TEST_F(PointsTest, Resolve) {
+  EXPECT_EQ(error_of([&] { resolve_point(vault, "latest"); }).code(), Code::not_found);
+  auto first = take("1");
+  auto second = take("2");
+  EXPECT_EQ(resolve_point(vault, "latest").id, second.id);
+  EXPECT_EQ(resolve_point(vault, first.id).id, first.id);
+  EXPECT_EQ(resolve_point(vault, first.id.substr(0, first.id.size() - 2)).id, first.id);
+  auto several = error_of([&] { resolve_point(vault, "20261122T"); });
+  EXPECT_EQ(several.code(), Code::usage);
+  EXPECT_NE(several.message().find(first.id), std::string::npos);
+  EXPECT_EQ(error_of([&] { resolve_point(vault, "1999"); }).code(), Code::not_found);
+  EXPECT_EQ(resolve_point(vault, to_string(first.created)).id, first.id);
+  EXPECT_EQ(resolve_point(vault, "2026-11-22 17:07:00").id, first.id);
+  EXPECT_EQ(resolve_point(vault, "2026-11-22 19:08:07 +02:00").id, second.id);
+  EXPECT_EQ(error_of([&] { resolve_point(vault, "2020-01-01 00:00:00"); }).code(), Code::not_found);
+}
+
+TEST_F(PointsTest, ABrokenOneIsListedAndNotReplacedSilently) {
+  auto first = take("1");
+  auto second = take("2");
+  auto bytes = *store.get(point_name(second.id));
+  store.put(point_name(second.id), bytes.substr(0, 40));
+  auto listed = list_points(vault);
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_TRUE(listed[0].point);
+  EXPECT_FALSE(listed[1].point);
+  EXPECT_EQ(listed[1].id, second.id);
+  EXPECT_NE(listed[1].problem.find(second.id), std::string::npos);
+  auto error = error_of([&] { resolve_point(vault, "latest"); });
+  EXPECT_EQ(error.code(), Code::corrupt);
+  EXPECT_NE(error.hint().find(first.id), std::string::npos);
+  EXPECT_EQ(resolve_point(vault, first.id).id, first.id);
+}
+
+TEST_F(PointsTest, SwappedPointsAreRefused) {
+  auto first = take("1");
+  auto second = take("2");
+  store.put(point_name(second.id), *store.get(point_name(first.id)));
+  EXPECT_EQ(error_of([&] { read_point(vault, second.id); }).code(), Code::corrupt);
+}
+
+TEST_F(PointsTest, ReferencesAreFoundAtAnyDepth) {
+  RecoveryPoint point;
+  auto a = SnapshotId{sha256("a")}, b = SnapshotId{sha256("b")};
+  point.stores = {
+      {"postgres",
+       {{"snapshot", a.hex()},
+        {"logs", {{{"log", "postgres/1/00000001"}, {"position", 100}, {"until", 200}}}}}},
+      {"kafka", {{"parts", {{{"snapshot", b.hex()}}}}, {"logs", nlohmann::json::array()}}}};
+  auto snapshots = snapshots_of(point);
+  EXPECT_EQ(std::set<SnapshotId>(snapshots.begin(), snapshots.end()), (std::set{a, b}));
+  auto logs = logs_of(point);
+  ASSERT_EQ(logs.size(), 1u);
+  EXPECT_EQ(logs[0].log.value, "postgres/1/00000001");
+  EXPECT_EQ(logs[0].position, Position(100));
+  EXPECT_EQ(logs[0].until, Position(200));
+}
+
+}  // namespace
+}  // namespace lifeboat::vault

@@ -1,0 +1,183 @@
+#include "vault/snapshot.hpp"
+
+#include "vault/snapshot_format.hpp"
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+struct SnapshotTest : VaultTest {
+  SnapshotOptions small() {
+    SnapshotOptions options;
+    options.chunk_size = ByteCount(1000);
+    options.page_size = ByteCount(200);
+    return options;
+  }
+  std::string content(const SnapshotReader& reader, const Entry& entry) {
+    std::string out;
+    reader.read_file(entry, [&](std::string_view bytes) { out += bytes; });
+    return out;
+  }
+};
+
+TEST_F(SnapshotTest, ATreeComesBackAsItWas) {
+  SnapshotWriter writer(vault, "postgres-base", small());
+  writer.add_directory("pg", 0700);
+  writer.add_file("pg/empty", 0600, Timestamp(5), "");
+  writer.begin_file("pg/large", 0640, Timestamp(-7));
+  std::string large = noise(12'345, 9);
+  for (std::size_t i = 0; i < large.size(); i += 77) {
+    writer.data(std::string_view(large).substr(i, 77));
+  }
+  writer.end_file();
+  writer.add_symlink("pg/link", "../../anywhere");
+  writer.add_file("name with \n and \xff", 0777, Timestamp(1), "odd");
+  auto id = writer.finish({{"lsn", "0/16B3748"}});
+
+  SnapshotReader reader(vault, id);
+  EXPECT_EQ(reader.kind(), "postgres-base");
+  EXPECT_EQ(reader.meta().at("lsn"), "0/16B3748");
+  EXPECT_EQ(reader.entries(), 5u);
+  EXPECT_EQ(reader.bytes().value, large.size() + 3);
+  EXPECT_GT(reader.pages().size(), 2u);
+  std::vector<Entry> entries;
+  reader.for_each([&](const Entry& entry) { entries.push_back(entry); });
+  ASSERT_EQ(entries.size(), 5u);
+  EXPECT_EQ(entries[0].type, Entry::Type::directory);
+  EXPECT_EQ(entries[0].path, "pg");
+  EXPECT_EQ(entries[0].mode, 0700u);
+  EXPECT_EQ(entries[1].size.value, 0u);
+  EXPECT_EQ(content(reader, entries[1]), "");
+  EXPECT_EQ(entries[2].mode, 0640u);
+  EXPECT_EQ(entries[2].mtime, Timestamp(-7));
+  EXPECT_EQ(entries[2].chunks.size(), 13u);
+  EXPECT_EQ(content(reader, entries[2]), large);
+  EXPECT_EQ(entries[3].type, Entry::Type::symlink);
+  EXPECT_EQ(entries[3].target, "../../anywhere");
+  EXPECT_EQ(reader.read_small("name with \n and \xff"), "odd");
+  EXPECT_EQ(reader.read_small("pg/large"), large);
+  EXPECT_EQ(reader.read_small("none"), std::nullopt);
+  EXPECT_EQ(error_of([&] { reader.read_small("pg/large", ByteCount(10)); }).code(), Code::corrupt);
+}
+
+TEST_F(SnapshotTest, AnEmptyOneIsOne) {
+  auto id = SnapshotWriter(vault, "empty").finish(nlohmann::json::object());
+  SnapshotReader reader(vault, id);
+  reader.for_each([](const Entry&) { ADD_FAILURE(); });
+  EXPECT_EQ(reader.entries(), 0u);
+}
+
+TEST_F(SnapshotTest, ManyEntriesInManyPages) {
+  SnapshotWriter writer(vault, "many", small());
+  constexpr int kFiles = 20'000;
+  for (int i = 0; i < kFiles; ++i) {
+    writer.add_file("d/" + std::to_string(i), 0600, Timestamp(i), std::to_string(i % 50));
+  }
+  auto id = writer.finish({});
+  EXPECT_EQ(writer.stats().chunks, kFiles + SnapshotReader(vault, id).pages().size());
+  int i = 0;
+  SnapshotReader reader(vault, id);
+  reader.for_each([&](const Entry& entry) {
+    EXPECT_EQ(entry.path, "d/" + std::to_string(i));
+    ++i;
+  });
+  EXPECT_EQ(i, kFiles);
+}
+
+TEST_F(SnapshotTest, TheSameStateHasTheSameIdAndCostsNothing) {
+  auto take = [&](const std::string& bytes) {
+    SnapshotWriter writer(vault, "same", small());
+    writer.add_file("f", 0600, Timestamp(1), bytes);
+    return writer.finish({{"n", 1}});
+  };
+  auto first = take(noise(5000, 1));
+  auto objects = objects_of(store).size();
+  EXPECT_EQ(take(noise(5000, 1)), first);
+  EXPECT_EQ(objects_of(store).size(), objects);
+  EXPECT_NE(take(noise(5000, 2)), first);
+}
+
+TEST_F(SnapshotTest, ADamagedRootIsHealedByTheSameState) {
+  auto take = [&] {
+    SnapshotWriter writer(vault, "same");
+    writer.add_file("f", 0600, Timestamp(1), "x");
+    return writer.finish({});
+  };
+  auto id = take();
+  store.put(snapshot_name(id), "rubbish");
+  EXPECT_EQ(error_of([&] { SnapshotReader(vault, id); }).code(), Code::corrupt);
+  EXPECT_EQ(take(), id);
+  EXPECT_EQ(SnapshotReader(vault, id).read_small("f"), "x");
+}
+
+TEST_F(SnapshotTest, PathsThatLeadElsewhereAreRefused) {
+  for (std::string path : {"", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", "a/"}) {
+    SnapshotWriter writer(vault, "bad");
+    EXPECT_EQ(error_of([&] { writer.add_directory(path, 0); }).code(), Code::failed) << path;
+    EXPECT_EQ(error_of([&] { writer.begin_file(path, 0, {}); }).code(), Code::failed) << path;
+    EXPECT_EQ(error_of([&] { writer.add_symlink(path, "x"); }).code(), Code::failed) << path;
+  }
+  SnapshotWriter writer(vault, "bad");
+  EXPECT_THROW(writer.begin_file(std::string("a\0b", 3), 0, {}), Error);
+  EXPECT_THROW(writer.add_symlink("a", ""), Error);
+}
+
+TEST_F(SnapshotTest, MisuseIsToldApart) {
+  SnapshotWriter writer(vault, "misuse");
+  EXPECT_THROW(writer.data("x"), Error);
+  EXPECT_THROW(writer.end_file(), Error);
+  writer.begin_file("f", 0600, {});
+  EXPECT_THROW(writer.begin_file("g", 0600, {}), Error);
+  EXPECT_THROW(writer.add_directory("d", 0700), Error);
+  EXPECT_THROW(writer.finish({}), Error);
+  writer.end_file();
+  writer.finish({});
+  EXPECT_THROW(writer.finish({}), Error);
+}
+
+TEST_F(SnapshotTest, AMissingOneIsNamed) {
+  SnapshotId id{sha256("none")};
+  auto error = error_of([&] { SnapshotReader(vault, id); });
+  EXPECT_EQ(error.code(), Code::not_found);
+  EXPECT_NE(std::string(error.what()).find(id.hex()), std::string::npos);
+}
+
+// What a reader makes of lists that no writer writes.
+TEST(EntryParser, HostileListsAreCorrupt) {
+  std::string file = encode_file("f", 0600, Timestamp(0));
+  std::string chunk = encode_chunk({sha256("x"), ByteCount(1)});
+  std::string end = encode_end(ByteCount(1));
+  std::vector<std::string> bad = {
+      "\x09",                                            // unknown record
+      chunk,                                             // of no file
+      end,                                               // of no file
+      file,                                              // without an end
+      file + file,                                       // inside another
+      file + chunk + encode_end(ByteCount(2)),           // wrong size
+      file + encode_chunk({sha256("x"), ByteCount(0)}),  // sizes that none has
+      file + encode_chunk({sha256("x"), ByteCount(0xffffffff)}),
+      encode_directory("../x", 0700),
+      encode_symlink("/x", "y"),
+      encode_directory("a", 0700) + encode_file("a/../..", 0600, Timestamp(0)) + end,
+  };
+  for (std::size_t i = 1; i < (file + chunk + end).size(); ++i) {
+    bad.push_back((file + chunk + end).substr(0, i));  // cut off
+  }
+  for (const auto& page : bad) {
+    EntryParser parser("snapshots/x", [](const Entry&) {});
+    auto error = error_of([&] {
+      parser.page(page);
+      parser.finish(1, ByteCount(1));
+    });
+    EXPECT_EQ(error.code(), Code::corrupt) << to_hex(page);
+    EXPECT_NE(error.subject().find("snapshots/x"), std::string::npos);
+  }
+  EntryParser good("snapshots/x", [](const Entry&) {});
+  good.page(file + chunk + end);
+  EXPECT_NO_THROW(good.finish(1, ByteCount(1)));
+  EXPECT_THROW(good.finish(2, ByteCount(1)), Error);
+  EXPECT_THROW(good.finish(1, ByteCount(2)), Error);
+}
+
+}  // namespace
+}  // namespace lifeboat::vault

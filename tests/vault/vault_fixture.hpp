@@ -1,0 +1,98 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/checksum.hpp"
+#include "base/error.hpp"
+#include "store/memory_store.hpp"
+#include "store/store_fixture.hpp"
+#include "vault/logbook.hpp"
+#include "vault/logbook_writer.hpp"
+#include "vault/object.hpp"
+#include "vault/points.hpp"
+#include "vault/snapshot.hpp"
+#include "vault/vault.hpp"
+#include "vault/verify.hpp"
+
+namespace lifeboat::vault {
+
+using store::MemoryStore;
+using store::ObjectInfo;
+
+// The Error that `f` throws; a test failure when it throws none.
+inline Error error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(Code::failed, "", "");
+}
+
+// Bytes that look random, from a seed.
+inline std::string noise(std::size_t size, std::uint64_t seed) {
+  Random random(seed);
+  std::string out;
+  while (out.size() < size) append_le<std::uint64_t>(out, random.next());
+  out.resize(size);
+  return out;
+}
+
+inline std::vector<ObjectInfo> objects_of(store::ObjectStore& store,
+                                          const std::string& prefix = "") {
+  std::vector<ObjectInfo> out;
+  store.list(prefix, [&](const ObjectInfo& info) { out.push_back(info); });
+  return out;
+}
+
+// A vault in memory.
+struct VaultTest : ::testing::Test {
+  MemoryStore store;
+  ManualClock clock{*parse_timestamp("2026-11-22T17:05:06.123Z")};
+  Random random{7};
+  Cancel cancel;
+  Vault vault = Vault::create(store, clock, random);
+
+  VerifyReport verify_all(VerifyLevel level = VerifyLevel::full) {
+    VerifyOptions options;
+    options.level = level;
+    return verify(vault, options, cancel);
+  }
+};
+
+inline Extent extent(const std::string& log, std::int64_t base, std::int64_t next,
+                     std::int64_t time = 1000) {
+  return {{log}, Position(base), Position(next), Timestamp(time), Timestamp(time + 1), ""};
+}
+
+// A log of bytes: each position has its own byte.
+inline std::string wal(std::int64_t from, std::int64_t to) {
+  std::string out;
+  for (auto p = from; p < to; ++p) {
+    auto x = static_cast<std::uint64_t>(p) * 0x9e3779b97f4a7c15ull;
+    out += static_cast<char>(x >> 56);
+  }
+  return out;
+}
+
+// The object as a later version of the format would have written it: checksums hold.
+inline std::string as_newer_version(const std::string& name, std::string bytes) {
+  auto put = [&](std::size_t at, auto value) {
+    std::memcpy(bytes.data() + at, &value, sizeof value);
+  };
+  put(8, std::uint16_t{2});
+  put(20, crc32c(std::string_view(bytes).substr(0, 20), crc32c(name)));
+  if (name.starts_with("logbook/")) {
+    std::size_t trailer = bytes.size() - 24;
+    put(trailer + 8, std::uint16_t{2});
+    put(trailer + 12, crc32c(std::string_view(bytes).substr(trailer, 12), crc32c(name)));
+  }
+  return bytes;
+}
+
+}  // namespace lifeboat::vault
