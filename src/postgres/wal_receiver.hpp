@@ -30,7 +30,8 @@ class WalSink {
   virtual void on_wal(std::uint64_t system_identifier, TimelineId timeline, Lsn start,
                       std::string_view bytes) = 0;
   // The .history file of a timeline above 1; comes before the first on_wal() of that timeline, once
-  // in a run().
+  // in a run(). Another file than the one that is held under that number means two branches with
+  // one name (a split brain): the sink should throw Error(conflict).
   virtual void on_history(std::uint64_t system_identifier, TimelineId timeline,
                           std::string_view file_bytes) = 0;
   // [from, to) of the timeline cannot be had any more.

@@ -19,9 +19,9 @@ class Ledger {
   long acknowledged() const { return acknowledged_; }
   void wait_for_more(long transactions) const;
 
-  // Compares the server's rows with the transactions 1 to `count`, which must be there, complete.
-  // At most `extra` later ones may be there too. "" when all is well.
-  static std::string compare(const LocalServer& server, long count, long extra);
+  // Compares the server's rows with the transactions 1 to `count`, which must be there, complete,
+  // and nothing else. "" when all is well.
+  static std::string compare(const LocalServer& server, long count);
 
  private:
   const LocalServer& server_;

@@ -43,12 +43,12 @@ class LocalServer {
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;
 
-  // initdb with checksums and scram passwords; `settings` are lines for postgresql.conf.
+  // A new cluster with checksums and scram passwords; `settings` are lines for postgresql.conf.
   void init(std::string_view settings = {});
-  void start(bool wait = true);  // wait: until it takes connections
-  void kill();                   // SIGKILL, all of its processes gone
-  void stop();                   // orderly, fast
-  bool wait_for_end();           // of a server that ends by itself; its exit was clean
+  void start();         // and waits until it takes connections
+  void kill();          // SIGKILL, all of its processes gone
+  void stop();          // orderly, fast
+  bool wait_for_end();  // of a server that ends by itself; its exit was clean
 
   const fs::path& data() const { return data_; }
   int port() const { return port_; }

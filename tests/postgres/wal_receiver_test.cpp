@@ -97,7 +97,10 @@ TEST_F(RealWal, ByteForByteOverSegments) {
 
 TEST_F(RealWal, OnlyWhatIsDurableIsCalledFlushed) {
   start();
-  RunningReceiver receiver(server_.config(), archive_, false);
+  // No update is due but for what durable() says, and for what the server asks.
+  WalReceiverOptions options;
+  options.status_interval = Millis(3600000);
+  RunningReceiver receiver(server_.config(), archive_, false, options);
   const auto slot_start = [&] { return *slot_state(server_.config(), kSlot).restart_lsn; };
   const auto flush = [&] {
     return server_.sql("SELECT flush_lsn FROM pg_stat_replication").get(0, 0).value_or("0/0");
@@ -116,11 +119,8 @@ TEST_F(RealWal, OnlyWhatIsDurableIsCalledFlushed) {
   const auto system = identify(server_.config()).system_identifier;
   for (const std::uint64_t part : {4, 2, 1}) {
     const Lsn durable = begun + (archive_.end(t1) - begun) / part;
-    const auto said = std::chrono::steady_clock::now();
     receiver->durable(system, t1, durable);
     ASSERT_TRUE(eventually([&] { return receiver->status().flushed == durable; }));
-    const auto took = std::chrono::steady_clock::now() - said;
-    EXPECT_LT(took, std::chrono::seconds(2));  // about 100 ms; the machine may be busy
     EXPECT_TRUE(eventually([&] { return flush() == to_string(durable); }));
     EXPECT_EQ(slot_start(), durable);
   }
