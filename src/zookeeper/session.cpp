@@ -178,6 +178,8 @@ Session::Session(const Config& config, const Cancel& cancel)
     throw Error(Code::unavailable, subject_,
                 "the servers' addresses cannot be used: " + std::string(std::strerror(errno)));
   }
+  // By default the client looks the servers' names up anew for each packet.
+  zoo_set_servers_resolution_delay(handle_, 1000);
   try {
     wait_connected();
     authenticate(config);

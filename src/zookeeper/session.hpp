@@ -70,6 +70,8 @@ class Session {
   // The server's last zxid by its `srvr` command; nullopt when it does not answer that.
   std::optional<Zxid> last_zxid() const;
 
+  // The client itself, for what has no call here.
+  zhandle_t* raw() const { return handle_; }
   const std::string& subject() const { return subject_; }
   bool has_auth() const { return has_auth_; }
 
