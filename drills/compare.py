@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares what the stores hold with the ledger of truth, row by row by content hash and sum by sum.
+"""Compares what the stores hold with the ledger of truth, row by row by content hash and sum by
+sum.
 
     compare.py --stack stack.json --ledger DIR --report out.json
                [--kafka-lost-at T] [--postgres-lost-at T] [--bound-seconds 2]
@@ -9,8 +10,8 @@ T is the unix time taken just before the store was killed; what was acknowledged
 --bound-seconds before T may be missing (it counts as RPO), anything else may not. Without T nothing
 may be missing. The load must have ended and the stack must be drained (drain.py).
 
-The verdict is HOLDS (exit code 0), FAILED (1), or COULD NOT VERIFY (2). This program and the modules
-it imports share nothing with Lifeboat: it is the witness.
+The verdict is HOLDS (exit code 0), FAILED (1), or COULD NOT VERIFY (2). This program and the
+modules it imports share nothing with Lifeboat: it is the witness.
 """
 
 import argparse
@@ -34,7 +35,8 @@ class CouldNotVerify(Exception):
 
 
 class Findings:
-    """What the check of one store found. `half`: there in one place and missing in another that must agree."""
+    """What the check of one store found. `half`: there in one place and missing in another that
+    must agree."""
 
     def __init__(self):
         self.checked = 0
@@ -158,8 +160,8 @@ def unique_index(messages):
 
 
 def compare_events(found, events, rows, recent, sums, slow, loss, before):
-    """`rows`: columns id, hash, short hash, offset; `recent`: id, short hash; `sums`: {(team, day): (count, amount,
-    bytes)}; `slow`: {(team, day): (count,)} or None."""
+    """`rows`: columns id, hash, short hash, offset; `recent`: id, short hash; `sums`: {(team, day):
+    (count, amount, bytes)}; `slow`: {(team, day): (count,)} or None."""
     index = unique_index(events)
     seen = count_rows(found, index, "events", rows[0])
     seen_recent = count_rows(found, index, "events_recent", recent[0])
@@ -207,8 +209,9 @@ def compare_events(found, events, rows, recent, sums, slow, loss, before):
 
 
 def compare_persons(found, persons, rows, loss, before):
-    """`rows`: columns id, version, hash, offset. A person's older versions may have been merged away; the newest one
-    that survived may not: so the last row of a partition shows how far its log came through."""
+    """`rows`: columns id, version, hash, offset. A person's older versions may have been merged
+    away; the newest one that survived may not: so the last row of a partition shows how far its log
+    came through."""
     index = {key: seq for seq, key in enumerate(zip(persons.id, persons.version))}
     if len(index) != len(persons):
         raise CouldNotVerify("persons: the ledger holds one version twice")
@@ -235,7 +238,8 @@ def compare_persons(found, persons, rows, loss, before):
                 f"persons: {row_id:016x}… says offset {offset}, it is {persons.offset[seq]}",
             )
     for seq, acked in enumerate(persons.acked):
-        # A newer row of the same person explains the absence; a hole in the middle of a log shows elsewhere.
+        # A newer row of the same person explains the absence; a hole in the middle of a log shows
+        # elsewhere.
         if acked is None or newest.get(persons.id[seq], 0) >= persons.version[seq]:
             continue
         missing(
@@ -248,7 +252,8 @@ def compare_persons(found, persons, rows, loss, before):
 
 
 def replay_survivors(found, replay, counts, loss, before):
-    """Which messages the sums hold, as far as the numbers of messages tell. `counts`: {session: messages}."""
+    """Which messages the sums hold, as far as the numbers of messages tell. `counts`: {session:
+    messages}."""
     survivors = []
     for (partition, epoch), order in replay.in_log_order().items():
         if epoch in before:
@@ -281,7 +286,8 @@ def surviving_prefix(found, replay, counts, order, loss, name):
 
 
 def surviving_by_session(found, replay, counts, order):
-    """Of a log that was not lost, all that was acknowledged survives, and of what is in doubt the beginning."""
+    """Of a log that was not lost, all that was acknowledged survives, and of what is in doubt the
+    beginning."""
     sessions = {}
     for seq in order:
         sessions.setdefault(replay.id[seq], []).append(seq)
@@ -307,8 +313,8 @@ def surviving_by_session(found, replay, counts, order):
 
 
 def compare_replay(found, replay, rows, by_team, loss, before):
-    """`rows`: columns session, team, first_ms, last_ms, clicks, keys, size, count; `by_team`: {(team, day): (clicks,
-    size, count)}."""
+    """`rows`: columns session, team, first_ms, last_ms, clicks, keys, size, count; `by_team`:
+    {(team, day): (clicks, size, count)}."""
     known = set(replay.id)
     sessions = {}
     for session, *sums in zip(*rows):
@@ -357,7 +363,8 @@ def check_clickhouse(clickhouse, ledger, loss):
             refuse_mixed_epochs(messages, before, loss)
     found = Findings()
     rows = clickhouse.columns(
-        f"SELECT uuid, xxHash64({SHORT}, '|', properties)), xxHash64({SHORT}, '|', toString(_offset))), _offset "
+        f"SELECT uuid, xxHash64({SHORT}, '|', properties)), "
+        f"xxHash64({SHORT}, '|', toString(_offset))), _offset "
         "FROM posthog.events",
         "QQQQQ",
     )
@@ -387,16 +394,19 @@ def check_clickhouse(clickhouse, ledger, loss):
         before,
     )
     rows = clickhouse.columns(
-        "SELECT id, version, xxHash64(concat(toString(id), '|', toString(team_id), '|', toString(version), '|', "
+        "SELECT id, version, "
+        "xxHash64(concat(toString(id), '|', toString(team_id), '|', toString(version), '|', "
         "toString(is_identified), '|', toString(toUnixTimestamp64Milli(created_at)), '|', "
-        "toString(toUnixTimestamp(_timestamp)), '|', toString(_partition), '|', properties)), _offset "
+        "toString(toUnixTimestamp(_timestamp)), '|', toString(_partition), '|', properties)), "
+        "_offset "
         "FROM posthog.persons",
         "QQQQQ",
     )
     compare_persons(found, ledger.persons, [rows[0], *rows[2:]], loss, before)
     rows = clickhouse.columns(
         "SELECT session_id, team_id, toUnixTimestamp64Milli(min(min_first_timestamp)), "
-        "toUnixTimestamp64Milli(max(max_last_timestamp)), sum(click_count), sum(keypress_count), sum(size), "
+        "toUnixTimestamp64Milli(max(max_last_timestamp)), "
+        "sum(click_count), sum(keypress_count), sum(size), "
         "sum(message_count) FROM posthog.session_replay GROUP BY session_id, team_id",
         "QQqqqqqqq",
     )

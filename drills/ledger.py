@@ -1,4 +1,5 @@
-"""Reads the ledger of truth that lifeboat-load writes (stack/load/ledger.hpp says how it lies on disk).
+"""Reads the ledger of truth that lifeboat-load writes (stack/load/ledger.hpp says how it lies on
+disk).
 
 Everything is kept by column: the n-th entry of each column belongs to the message with seq n.
 """
@@ -41,7 +42,8 @@ def read_records(path, record_size):
 
 
 def column(body, record_size, typecode, at):
-    """One field of every record: `typecode` as in module array, `at` in bytes from the record's start."""
+    """One field of every record: `typecode` as in module array, `at` in bytes from the record's
+    start."""
     words = array.array(typecode)
     words.frombytes(body)
     if sys.byteorder != "little":
@@ -96,9 +98,9 @@ class Messages:
                 self.offset[seq] = offset
 
     def in_log_order(self):
-        """{(partition, epoch): seqs as they lie in that log}. Acknowledged ones are ordered by offset; those in
-        doubt fill the holes between them, in the order in which they were sent, and the rest of them come last.
-        """
+        """{(partition, epoch): seqs as they lie in that log}. Acknowledged ones are ordered by
+        offset; those in doubt fill the holes between them, in the order in which they were sent,
+        and the rest of them come last."""
         acked, doubt = {}, {}
         for seq, key in enumerate(zip(self.partition, self.epoch)):
             (doubt if self.acked[seq] is None else acked).setdefault(key, []).append(seq)

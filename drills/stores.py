@@ -1,6 +1,8 @@
-"""The little that the drills' witness asks of the stores: rows of ClickHouse and PostgreSQL, the group's lag.
+"""The little that the drills' witness asks of the stores: rows of ClickHouse and PostgreSQL, the
+group's lag.
 
-Nothing here knows Lifeboat. Whatever goes wrong is StoreUnreachable: then nothing has been verified.
+Nothing here knows Lifeboat. Whatever goes wrong is StoreUnreachable: then nothing has been
+verified.
 """
 
 import array
@@ -111,15 +113,13 @@ class Postgres:
 
 def load_program(given=None):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return (
-        given
-        or os.environ.get("LIFEBOAT_LOAD")
-        or os.path.join(root, "build", "bin", "lifeboat-load")
-    )
+    build = os.environ.get("LIFEBOAT_BUILD") or os.path.join(root, "build")
+    return given or os.environ.get("LIFEBOAT_LOAD") or os.path.join(build, "bin", "lifeboat-load")
 
 
 def group_lag(stack_path, program=None, group="group1"):
-    """{"partitions": [{topic, partition, committed, begin, end}], "lag": messages}; does not join the group."""
+    """{"partitions": [{topic, partition, committed, begin, end}], "lag": messages}; does not join
+    the group."""
     command = [load_program(program), "group-lag", "--stack", str(stack_path), "--group", group]
     command += [f"{topic}:{count}" for topic, count in TOPICS.items()]
     try:
@@ -132,8 +132,8 @@ def group_lag(stack_path, program=None, group="group1"):
 
 
 def drain(stack_path, timeout=120, program=None):
-    """Returns the seconds it took until the group has committed the end of every log and the rows stand still; raises
-    DrainTimeout with the lag that is left. The load must have stopped."""
+    """Returns the seconds it took until the group has committed the end of every log and the rows
+    stand still; raises DrainTimeout with the lag that is left. The load must have stopped."""
     with open(stack_path, encoding="utf-8") as file:
         clickhouse = ClickHouse(json.load(file))
     counts = "SELECT " + ", ".join(f"(SELECT count() FROM posthog.{table})" for table in TABLES[:2])

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Lays the drills' schema on a running local stack: Kafka's topics, PostgreSQL's and ClickHouse's tables.
+"""Lays the drills' schema on a running local stack: Kafka's topics, PostgreSQL's and ClickHouse's
+tables.
 
     schema.py apply             --stack stack.json [--load PROGRAM] [--slow-view SECONDS]
     schema.py create-topics     --stack stack.json [--load PROGRAM]
@@ -7,9 +8,10 @@
     schema.py create-clickhouse --stack stack.json [--slow-view SECONDS]
     schema.py wait              --stack stack.json
 
-`apply` does all and returns when ClickHouse's consumers have their partitions: a rebalance under load can duplicate
-rows also in a healthy stack, so no load should start before. PROGRAM is lifeboat-load, which creates the topics
-(default: $LIFEBOAT_LOAD, else build/bin/lifeboat-load beside this folder).
+`apply` does all and returns when ClickHouse's consumers have their partitions: a rebalance under
+load can duplicate rows also in a healthy stack, so no load should start before. PROGRAM is
+lifeboat-load, which creates the topics (default: $LIFEBOAT_LOAD, else bin/lifeboat-load
+in $LIFEBOAT_BUILD or in the repository's build/).
 """
 
 import argparse
@@ -60,7 +62,8 @@ def created_name(statement):
 
 
 def create(stack, statement):
-    """A Kafka table's CREATE answers with an error on some builds and creates it all the same: the result decides."""
+    """A Kafka table's CREATE answers with an error on some builds and creates it all the same: the
+    result decides."""
     try:
         clickhouse(stack, statement)
     except ClickHouseError as error:
@@ -128,11 +131,8 @@ def create_postgres(stack):
 
 
 def load_program(given):
-    return (
-        given
-        or os.environ.get("LIFEBOAT_LOAD")
-        or str(HERE.parents[1] / "build" / "bin" / "lifeboat-load")
-    )
+    build = os.environ.get("LIFEBOAT_BUILD") or str(HERE.parents[1] / "build")
+    return given or os.environ.get("LIFEBOAT_LOAD") or os.path.join(build, "bin", "lifeboat-load")
 
 
 def create_topics(stack_path, program):

@@ -1,6 +1,6 @@
-"""The load, the ledger and the witness on the real stack, without any disaster: what is whole must hold, and what is
-then spoilt by hand must fail. Needs the built lifeboat-load (see drills/stores.py) and what stack/setup installs.
-"""
+"""The load, the ledger and the witness on the real stack, without any disaster: what is whole must
+hold, and what is then spoilt by hand must fail. Needs the built lifeboat-load (see
+drills/stores.py) and what stack/setup installs."""
 
 import json
 import os
