@@ -273,7 +273,7 @@ std::string open_extent(const std::string& name, const StoredExtent& extent,
   return out;
 }
 
-Footer check_logbook_object(const std::string& name, std::string_view object) {
+Footer open_logbook_object(const std::string& name, std::string_view object) {
   Header header = parse_header(ObjectType::logbook, name, object);
   if (header.flags != 0) corrupt(name, "has unknown flags");
   if (header.payload_size.value != object.size() - kHeaderSize) {
@@ -281,12 +281,16 @@ Footer check_logbook_object(const std::string& name, std::string_view object) {
                       std::to_string(header.payload_size.value + kHeaderSize));
   }
   Trailer trailer = parse_trailer(name, object);
-  if (trailer.footer_size > object.size() - kHeaderSize - kTrailerSize) {
+  if (object.size() < kHeaderSize + kTrailerSize + trailer.footer_size) {
     corrupt(name, "its footer is longer than the object");
   }
   auto footer_at = object.size() - kTrailerSize - trailer.footer_size;
-  Footer footer = parse_footer(name, object.substr(footer_at, trailer.footer_size), trailer,
-                               ByteCount(object.size()));
+  return parse_footer(name, object.substr(footer_at, trailer.footer_size), trailer,
+                      ByteCount(object.size()));
+}
+
+Footer check_logbook_object(const std::string& name, std::string_view object) {
+  Footer footer = open_logbook_object(name, object);
   for (const auto& extent : footer.extents) {
     open_extent(name, extent, object.substr(extent.offset.value, extent.stored.value));
   }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t kTail = 64 * 1024;
 constexpr std::size_t kReaders = 8;
+constexpr std::uint64_t kMostMissing = 1000;  // named one by one
 
 Error gone(const std::string& name) {
   return Error(Code::not_found, "logbook " + name, "is missing from the vault",
@@ -64,7 +65,7 @@ Footer read_footer(const Vault& vault, const store::ObjectInfo& object) {
   std::uint64_t tail_size = std::min(size, kTail);
   auto tail = vault.store().get_range(name, ByteCount(size - tail_size), ByteCount(tail_size));
   if (!tail) throw gone(name);
-  if (tail_size == size) return check_logbook_object(name, *tail);
+  if (tail_size == size) return open_logbook_object(name, *tail);
   Trailer trailer = parse_trailer(name, *tail);
   std::uint64_t from_end = trailer.footer_size + kTrailerSize;
   if (from_end + kHeaderSize > size) {
@@ -200,17 +201,18 @@ std::vector<store::ObjectInfo> LogbookIndex::list_new() {
                                            "move it out of the vault")});
       return;
     }
-    // A writer numbers its objects without a break. One that the list jumps over was written while
-    // it was read, or is lost.
-    if (before && before->incarnation == name->incarnation) {
-      for (auto missing = before->sequence + 1; missing < name->sequence; ++missing) {
-        if (missing - before->sequence > 1000) break;
-        std::string lost = logbook_name({name->incarnation, missing});
-        if (auto there = vault_.store().stat(lost)) {
-          if (known_.count(lost) == 0) found.push_back(*there);
-        } else {
-          damaged_.push_back({lost, gone(lost)});
-        }
+    // A writer numbers its objects from 0 without a break. One that the list jumps over was
+    // written while it was read, or is lost.
+    bool same = before && before->incarnation == name->incarnation;
+    std::uint64_t expected = same ? before->sequence + 1 : 0;
+    for (auto missing = expected; missing < std::min(name->sequence, expected + kMostMissing);
+         ++missing) {
+      std::string lost = logbook_name({name->incarnation, missing});
+      if (known_.count(lost) != 0) continue;
+      if (auto there = vault_.store().stat(lost)) {
+        found.push_back(*there);
+      } else {
+        damaged_.push_back({lost, gone(lost)});
       }
     }
     before = name;

@@ -59,8 +59,8 @@ class LogbookIndex {
   std::vector<DamagedObject> damaged_;
 };
 
-// The footer of one object, by reading its end (all of it when it is small: then every byte is
-// checked). Error(not_found) when it is gone.
+// The footer of one object, by reading its end (all of it when it is small: then its header is
+// checked too). Error(not_found) when it is gone.
 Footer read_footer(const Vault& vault, const store::ObjectInfo& object);
 
 }  // namespace lifeboat::vault

@@ -261,12 +261,16 @@ struct LogbookWriter::Impl {
       try {
         store_once(name, object);
         std::lock_guard lock(mutex);
+        if (status.failing) spdlog::info("logbook: the store takes writes again");
         status.failing.reset();
         return true;
       } catch (const Error& error) {
         if (!worth_trying_again(error.code())) throw;
-        spdlog::warn("logbook: cannot write {}: {}; trying again", name, error.what());
         std::unique_lock lock(mutex);
+        if (!status.failing) {
+          spdlog::warn("logbook: cannot write {}: {}; trying until it succeeds", name,
+                       error.what());
+        }
         status.failing = error.what();
         if (work.wait_for(lock, backoff, [&] { return stopping; })) return false;
       }

@@ -1,0 +1,224 @@
+// Every flipped byte and every truncation of every object of a vault is found, and named, by
+// verify(), and no reader ever hands out wrong data.
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+const std::string kLog = "postgres/7301/00000001";
+
+struct DamageTest : VaultTest {
+  RecoveryPoint point;
+  SnapshotId snapshot;
+
+  void SetUp() override {
+    LogbookOptions options;
+    options.flush_interval = std::chrono::hours(1);
+    LogbookWriter writer(vault, options, clock, random);
+    writer.append(extent(kLog, 0, 40), wal(0, 40), cancel);
+    writer.append({{"kafka/c/t/x/0"}, Position(5), Position(9), {}, {}, "{}"},
+                  std::string(300, 'k'), cancel);  // compressed
+    writer.gap({{"kafka/c/t/x/0"}, Position(0), Position(5), "retention"});
+    writer.flush(cancel);
+    writer.append(extent(kLog, 40, 60), wal(40, 60), cancel);
+    writer.close(cancel);
+
+    SnapshotWriter tree(vault, "postgres-base");
+    tree.add_directory("d", 0700);
+    tree.add_file("d/f", 0600, Timestamp(1), "a small file");
+    tree.add_file("d/g", 0600, Timestamp(1), std::string(200, 'g'));
+    snapshot = tree.finish({{"lsn", "0/0"}});
+
+    point.id = make_point_id(clock, random);
+    point.stores = {{"postgres",
+                     {{"snapshot", snapshot.hex()},
+                      {"logs", {{{"log", kLog}, {"position", 10}, {"until", 50}}}}}}};
+    write_point(vault, point);
+  }
+
+  // Reads all that the vault holds, and compares it. False when a reader refused; a test failure
+  // when one gave other data than was written.
+  bool read_everything() {
+    try {
+      Vault opened = Vault::open(store);
+      auto found = resolve_point(opened, "latest");
+      EXPECT_EQ(found.stores, point.stores);
+      SnapshotReader reader(opened, snapshots_of(found).at(0));
+      EXPECT_EQ(reader.meta().at("lsn"), "0/0");
+      EXPECT_EQ(reader.read_small("d/f"), "a small file");
+      EXPECT_EQ(reader.read_small("d/g"), std::string(200, 'g'));
+      auto book = Logbook::load(opened);
+      EXPECT_EQ(book.read_bytes({kLog}, Position(0), Position(60)), wal(0, 60));
+      book.read({"kafka/c/t/x/0"}, Position(5), Position(9),
+                [](const ExtentView& view) { EXPECT_EQ(view.bytes, std::string(300, 'k')); });
+      return true;
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == Code::corrupt || error.code() == Code::not_found) << error.what();
+      return false;
+    }
+  }
+
+  void expect_named(const std::string& name, const std::string& what) {
+    auto report = verify_all();
+    bool named = false;
+    for (const auto& damage : report.damages) {
+      if (damage.object != name) continue;
+      named = true;
+      EXPECT_FALSE(damage.kind.empty());
+      EXPECT_FALSE(damage.problem.empty());
+      EXPECT_FALSE(damage.hint.empty()) << damage.object << ": " << damage.problem;
+    }
+    EXPECT_TRUE(named) << what << " of " << name << " was not named";
+  }
+};
+
+TEST_F(DamageTest, AGoodVaultIsGood) {
+  for (auto level : {VerifyLevel::exists, VerifyLevel::full}) {
+    auto report = verify_all(level);
+    for (const auto& damage : report.damages) ADD_FAILURE() << damage.object << damage.problem;
+    EXPECT_TRUE(report.good());
+    EXPECT_EQ(report.points, 1u);
+    EXPECT_GT(report.objects, 6u);
+  }
+  EXPECT_TRUE(read_everything());
+  VerifyOptions options;
+  options.point = point.id;
+  EXPECT_TRUE(verify(vault, options, cancel).good());
+}
+
+TEST_F(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
+  std::set<std::string> kinds;
+  for (const auto& info : objects_of(store)) {
+    const auto good = *store.get(info.name);
+    kinds.insert(info.name.substr(0, info.name.find('/')));
+    for (std::size_t i = 0; i < good.size(); ++i) {
+      auto bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ (1 << random.below(8)));
+      store.put(info.name, bad);
+      expect_named(info.name, "byte " + std::to_string(i));
+      EXPECT_FALSE(read_everything()) << info.name << " byte " << i;
+    }
+    store.put(info.name, good);
+  }
+  EXPECT_EQ(kinds, (std::set<std::string>{"vault", "chunks", "snapshots", "logbook", "points"}));
+  EXPECT_TRUE(verify_all().good());
+}
+
+TEST_F(DamageTest, EveryTruncationOfEveryObjectIsFoundAndNamed) {
+  for (const auto& info : objects_of(store)) {
+    const auto good = *store.get(info.name);
+    for (std::size_t length = 0; length < good.size(); ++length) {
+      store.put(info.name, good.substr(0, length));
+      expect_named(info.name, "length " + std::to_string(length));
+      EXPECT_FALSE(read_everything()) << info.name << " cut to " << length;
+    }
+    store.put(info.name, good + '\0');
+    expect_named(info.name, "a byte too many");
+    store.put(info.name, good);
+  }
+}
+
+TEST_F(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
+  auto logbook_objects = objects_of(store, "logbook/");
+  for (const auto& info : objects_of(store)) {
+    const auto good = *store.get(info.name);
+    store.remove(info.name);
+    auto report = verify_all(VerifyLevel::exists);
+    if (info.name == point_name(point.id)) {
+      EXPECT_TRUE(report.good());  // a point that is not there is no point
+    } else if (info.name == logbook_objects.back().name) {
+      ASSERT_FALSE(report.good());  // the point needs a range of it
+      EXPECT_EQ(report.damages[0].kind, "range");
+      EXPECT_EQ(report.damages[0].object, kLog + " [40, 50)");
+      EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{"point " + point.id});
+    } else {
+      EXPECT_FALSE(report.good()) << info.name;
+      bool named = false;
+      for (const auto& damage : report.damages) {
+        named = named || (damage.object == info.name && damage.code == Code::not_found);
+      }
+      EXPECT_TRUE(named) << info.name;
+    }
+    store.put(info.name, good);
+  }
+}
+
+TEST_F(DamageTest, SwappedObjectsAreNamed) {
+  auto objects = objects_of(store);
+  for (const auto& a : objects) {
+    for (const auto& b : objects) {
+      if (a.name == b.name) continue;
+      const auto good = *store.get(a.name);
+      store.put(a.name, *store.get(b.name));
+      expect_named(a.name, "the content of " + b.name);
+      EXPECT_FALSE(read_everything());
+      store.put(a.name, good);
+    }
+  }
+}
+
+TEST_F(DamageTest, ANewerVersionOfEveryObjectIsRefusedByName) {
+  for (const auto& info : objects_of(store)) {
+    const auto good = *store.get(info.name);
+    store.put(info.name, as_newer_version(info.name, good));
+    for (auto level : {VerifyLevel::exists, VerifyLevel::full}) {
+      if (level == VerifyLevel::exists && info.name.starts_with("chunks/")) continue;
+      auto report = verify_all(level);
+      bool named = false;
+      for (const auto& damage : report.damages) {
+        if (damage.object != info.name || damage.code != Code::unsupported) continue;
+        named = true;
+        EXPECT_EQ(damage.problem, "written by a newer Lifeboat: format 2; this one reads 1");
+      }
+      EXPECT_TRUE(named) << info.name;
+    }
+    store.put(info.name, good);
+  }
+}
+
+TEST_F(DamageTest, DamageSaysWhichPointsItHits) {
+  auto page = SnapshotReader(vault, snapshot).pages().at(0).digest;
+  auto chunk = chunk_name(sha256("a small file"));
+  store.put(chunk, "rubbish");
+  auto report = verify_all();
+  ASSERT_EQ(report.damages.size(), 1u);
+  EXPECT_EQ(report.damages[0].kind, "chunk");
+  std::string whose = "point " + point.id + " snapshot " + snapshot.hex();
+  EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{whose + " file d/f"});
+
+  VerifyOptions options;
+  options.point = point.id;
+  EXPECT_EQ(verify(vault, options, cancel).damages.size(), 1u);
+  options.level = VerifyLevel::exists;
+  EXPECT_TRUE(verify(vault, options, cancel).good());  // it is there; what it holds is not asked
+  store.put(chunk_name(page), "rubbish");
+  report = verify(vault, options, cancel);
+  ASSERT_EQ(report.damages.size(), 1u);
+  EXPECT_EQ(report.damages[0].object, chunk_name(page));
+}
+
+TEST_F(DamageTest, DamagedExtentsNameTheirRanges) {
+  auto info = objects_of(store, "logbook/").at(0);
+  auto bytes = *store.get(info.name);
+  bytes[kHeaderSize + 3] ^= 1;
+  store.put(info.name, bytes);
+  auto report = verify_all();
+  ASSERT_FALSE(report.good());
+  EXPECT_EQ(report.damages[0].object, info.name);
+  EXPECT_EQ(report.damages[0].kind, "logbook");
+}
+
+TEST_F(DamageTest, ForeignNamesAreToldOf) {
+  store.put("chunks/zz/nonsense", "x");
+  store.put("snapshots/nonsense", "x");
+  store.put("logbook/nonsense", "x");
+  EXPECT_EQ(verify_all().damages.size(), 3u);
+}
+
+TEST_F(DamageTest, VerifyStopsWhenAsked) {
+  cancel.request();
+  EXPECT_EQ(error_of([&] { verify_all(); }).code(), Code::cancelled);
+}
+
+}  // namespace
+}  // namespace lifeboat::vault
