@@ -56,7 +56,7 @@ Plan make_plan(const Context& context, const vault::Vault& vault, const PlanRequ
 
 // The steps for these stores, in order. Pure.
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_on_zookeeper);
+                                   bool kafka_lives);
 
 nlohmann::json to_json(const Plan& plan);
 Plan plan_from_json(const nlohmann::json& json);  // Error(corrupt), Error(unsupported)

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "recovery/context.hpp"
+#include "vault/vault.hpp"
 
 namespace lifeboat::recovery {
 
@@ -11,7 +11,7 @@ namespace lifeboat::recovery {
 // logbook does not hold it, which tells PostgreSQL that the archive ends here. A segment of which
 // the logbook holds the beginning only (the last one before a loss) is filled with zeros, which
 // PostgreSQL reads as the end of WAL. A hole in the middle is Error(corrupt), never the end.
-bool wal_fetch(const Context& context, const vault::Vault& vault, const std::string& name,
+bool wal_fetch(const vault::Vault& vault, const std::string& name,
                const std::filesystem::path& destination);
 
 }  // namespace lifeboat::recovery

@@ -1,0 +1,97 @@
+#include "recovery/apply.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "recovery/restore_session.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+const std::map<std::string, void (*)(RestoreSession&)> kSteps = {
+    {"postgres-data", postgres_data},
+    {"postgres-recovery", postgres_recovery},
+    {"postgres-wait", postgres_wait},
+    {"zookeeper-wait", zookeeper_wait},
+    {"zookeeper-tree", zookeeper_tree},
+    {"zookeeper-kafka", zookeeper_kafka},
+    {"kafka-hold-clickhouse", kafka_hold_clickhouse},
+    {"kafka-wait", kafka_wait},
+    {"kafka-topics", kafka_topics},
+    {"kafka-batches", kafka_batches},
+    {"kafka-cursors", kafka_cursors},
+    {"kafka-configs", kafka_configs},
+    {"kafka-release-clickhouse", kafka_release_clickhouse},
+    {"clickhouse-wait", clickhouse_wait},
+    {"clickhouse-check", clickhouse_check},
+    {"clickhouse-hold-groups", clickhouse_hold_groups},
+    {"clickhouse-data", clickhouse_data},
+    {"clickhouse-cursors", clickhouse_cursors},
+    {"clickhouse-views", clickhouse_views},
+    {"clickhouse-kafka-tables", clickhouse_kafka_tables},
+    {"clickhouse-release", clickhouse_release},
+    {"clickhouse-consume", clickhouse_consume}};
+
+void check_plan(const vault::Vault& vault, const Plan& plan) {
+  if (plan.vault_id != vault.id()) {
+    throw Error(Code::refused, "plan " + plan.id, "was made for another vault",
+                "make a new plan with this lifeboat.yaml");
+  }
+  for (const auto& step : plan.steps) {
+    if (kSteps.contains(step.name)) continue;
+    throw Error(Code::unsupported, "plan " + plan.id, "has the unknown step " + step.name,
+                "make a new one with `lifeboat plan`");
+  }
+}
+
+}  // namespace
+
+ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis wait_limit) {
+  check_plan(vault, plan);
+  save_plan(c.config, plan);
+  RestoreSession session(c, vault, plan, wait_limit);
+  ApplyResult result;
+  for (const auto& planned : plan.steps) {
+    c.cancel.check();
+    if (session.journal.done(planned.name)) {
+      result.steps.push_back({planned.name, 0, true});
+      continue;
+    }
+    auto begun = c.clock.steady();
+    step(c, planned.name, planned.title, [&] { kSteps.at(planned.name)(session); });
+    session.journal.mark_done(planned.name);
+    result.steps.push_back({planned.name, seconds_between(begun, c.clock.steady()), false});
+  }
+  session.journal.mark_done("all");
+  result.notes = session.notes;
+  return result;
+}
+
+void save_plan(const Config& config, const Plan& plan) {
+  std::filesystem::create_directories(config.state);
+  write_file_durably(plan_path(config, plan.id), to_json(plan).dump(1));
+}
+
+std::vector<Plan> unfinished_plans(const Config& config) {
+  std::vector<Plan> out;
+  if (!std::filesystem::is_directory(config.state)) return out;
+  for (const auto& entry : std::filesystem::directory_iterator(config.state)) {
+    std::string name = entry.path().filename().string();
+    if (!name.ends_with(".plan.json")) continue;
+    auto text = read_file(entry.path());
+    if (!text) continue;
+    try {
+      Plan plan = plan_from_json(nlohmann::json::parse(*text));
+      if (!Journal(config, plan.id).done("all")) out.push_back(std::move(plan));
+    } catch (const nlohmann::json::exception& e) {
+      throw Error(Code::corrupt, entry.path().string(), e.what(), "remove the file");
+    }
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return out;
+}
+
+}  // namespace lifeboat::recovery

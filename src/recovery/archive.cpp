@@ -1,0 +1,300 @@
+#include "recovery/archive.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/error.hpp"
+#include "kafka/fetcher.hpp"
+#include "kafka/record_batch.hpp"
+#include "postgres/wal_receiver.hpp"
+#include "recovery/group_sampler.hpp"
+#include "recovery/log_names.hpp"
+#include "vault/logbook.hpp"
+#include "vault/logbook_writer.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+// What is known of each log; shared by the sinks, the writer's callback and status().
+class Ledger {
+ public:
+  explicit Ledger(vault::Logbook logbook) : logbook_(std::move(logbook)) {}
+
+  // Where to go on with a log: after what was received in this run, else after what the vault has.
+  std::optional<Position> resume(const vault::LogName& log) {
+    std::lock_guard lock(mutex_);
+    auto it = logs_.find(log.value);
+    if (it != logs_.end()) return it->second.received;
+    return logbook_.next(log);
+  }
+  void received(const vault::LogName& log, Position next, Position source_end) {
+    std::lock_guard lock(mutex_);
+    auto& entry = at(log);
+    entry.received = std::max(entry.received, next);
+    entry.source_end = std::max(entry.source_end, source_end);
+  }
+  void durable(const vault::LogName& log, Position next) {
+    std::lock_guard lock(mutex_);
+    auto& entry = at(log);
+    entry.durable = std::max(entry.durable, next);
+  }
+  std::vector<ArchivedLog> all() const {
+    std::lock_guard lock(mutex_);
+    std::vector<ArchivedLog> out;
+    for (const auto& [name, log] : logs_) out.push_back(log);
+    return out;
+  }
+
+ private:
+  ArchivedLog& at(const vault::LogName& log) {
+    auto [it, fresh] = logs_.try_emplace(log.value);
+    if (fresh) {
+      Position held = logbook_.next(log).value_or(Position(0));
+      it->second = {log.value, held, held, held};
+    }
+    return it->second;
+  }
+
+  mutable std::mutex mutex_;
+  vault::Logbook logbook_;
+  std::map<std::string, ArchivedLog> logs_;
+};
+
+// A restore reads a range of batches twice only when it holds transactions: the extent says so.
+std::string batch_attributes(std::string_view batches) {
+  for (const auto& batch : kafka::split_batches(batches).batches) {
+    if (batch.is_transactional()) return R"({"transactions":true})";
+  }
+  return {};
+}
+
+class KafkaToLogbook : public kafka::FetchSink {
+ public:
+  KafkaToLogbook(Ledger& ledger, vault::LogbookWriter& writer, const Cancel& cancel)
+      : ledger_(ledger), writer_(writer), cancel_(cancel) {}
+
+  Offset resume_at(const kafka::LogId& log, Offset log_start) override {
+    auto held = ledger_.resume(log_name(log));
+    return held ? Offset(held->value) : log_start;
+  }
+  void on_batches(kafka::FetchedRange&& range) override {
+    auto name = log_name(range.log);
+    vault::Extent extent{name,
+                         Position(range.base.value),
+                         Position(range.next.value),
+                         range.min_timestamp,
+                         range.max_timestamp,
+                         batch_attributes(range.bytes)};
+    writer_.append(extent, range.bytes, cancel_);
+    ledger_.received(name, extent.next, Position(range.high_watermark.value));
+  }
+  void on_gap(const kafka::LogId& log, Offset from, Offset to, std::string why) override {
+    spdlog::error("gap: {} [{}, {}) is lost for the vault: {}", kafka::to_string(log), from.value,
+                  to.value, why);
+    writer_.gap({log_name(log), Position(from.value), Position(to.value), why});
+    ledger_.received(log_name(log), Position(to.value), Position(to.value));
+  }
+  void on_state(const kafka::LogId& log, Offset fetched, Offset high_watermark) override {
+    ledger_.received(log_name(log), Position(fetched.value), Position(high_watermark.value));
+  }
+  void on_diverged(const kafka::LogId& log, Offset fetched, Offset log_end,
+                   std::string why) override {
+    spdlog::error(
+        "{}: the broker's log ends at {}, but {} was archived up to {}: {}. It is not archived any "
+        "more until `lifeboat run` starts anew",
+        kafka::to_string(log), log_end.value, log.topic, fetched.value, why);
+  }
+
+ private:
+  Ledger& ledger_;
+  vault::LogbookWriter& writer_;
+  const Cancel& cancel_;
+};
+
+class WalToLogbook : public postgres::WalSink {
+ public:
+  WalToLogbook(Ledger& ledger, vault::LogbookWriter& writer, Clock& clock, const Cancel& cancel)
+      : ledger_(ledger), writer_(writer), clock_(clock), cancel_(cancel) {}
+
+  std::optional<Lsn> resume_at(std::uint64_t system, TimelineId timeline) override {
+    auto held = ledger_.resume(wal_log_name({system, timeline}));
+    if (!held) return std::nullopt;
+    return Lsn(static_cast<std::uint64_t>(held->value));
+  }
+  void on_wal(std::uint64_t system, TimelineId timeline, Lsn start,
+              std::string_view bytes) override {
+    append(wal_log_name({system, timeline}), static_cast<std::int64_t>(start.value), bytes);
+  }
+  void on_history(std::uint64_t system, TimelineId timeline, std::string_view file) override {
+    auto name = history_log_name({system, timeline});
+    if (!ledger_.resume(name)) append(name, 0, file);
+  }
+  void on_gap(std::uint64_t system, TimelineId timeline, Lsn from, Lsn to,
+              std::string_view why) override {
+    spdlog::error("gap: WAL of timeline {} from {} to {} is lost for the vault: {}", timeline.value,
+                  to_string(from), to_string(to), why);
+    auto name = wal_log_name({system, timeline});
+    Position end(static_cast<std::int64_t>(to.value));
+    writer_.gap({name, Position(static_cast<std::int64_t>(from.value)), end, std::string(why)});
+    ledger_.received(name, end, end);
+  }
+
+ private:
+  void append(const vault::LogName& name, std::int64_t start, std::string_view bytes) {
+    Timestamp now = clock_.now();
+    Position next(start + static_cast<std::int64_t>(bytes.size()));
+    writer_.append({name, Position(start), next, now, now, {}}, bytes, cancel_);
+    ledger_.received(name, next, next);
+  }
+
+  Ledger& ledger_;
+  vault::LogbookWriter& writer_;
+  Clock& clock_;
+  const Cancel& cancel_;
+};
+
+vault::LogbookOptions logbook_options(const Config& config) {
+  vault::LogbookOptions options;
+  options.flush_bytes = config.flush_bytes;
+  options.flush_interval = config.flush_interval;
+  options.max_buffered = ByteCount(config.flush_bytes.value * 3 / 2);
+  return options;
+}
+
+}  // namespace
+
+struct Archiver::Impl {
+  Impl(const Context& c, vault::Vault v)
+      : context(c),
+        ledger(vault::Logbook::load(v)),
+        writer(v, logbook_options(c.config), c.clock, c.random) {}
+
+  void start(Archive what);
+  void told_durable(const std::vector<vault::Extent>& extents);
+  void guard(std::exception_ptr error);
+  template <typename F>
+  void thread(F body) {
+    threads.emplace_back([this, body = std::move(body)] {
+      try {
+        body();
+      } catch (const Error& e) {
+        if (e.code() != Code::cancelled) guard(std::current_exception());
+      } catch (...) {
+        guard(std::current_exception());
+      }
+    });
+  }
+  void join() {
+    cancel.request();
+    for (auto& t : threads) t.join();
+    threads.clear();
+  }
+
+  Context context;
+  Ledger ledger;
+  Cancel cancel;
+  vault::LogbookWriter writer;
+  std::unique_ptr<kafka::Fetcher> fetcher;
+  std::unique_ptr<KafkaToLogbook> kafka_sink;
+  std::unique_ptr<WalToLogbook> wal_sink;
+  std::unique_ptr<postgres::WalReceiver> receiver;
+  std::unique_ptr<GroupSampler> sampler;
+  std::vector<std::thread> threads;
+  mutable std::mutex mutex;
+  std::exception_ptr failure;
+  bool closed = false;
+};
+
+void Archiver::Impl::guard(std::exception_ptr error) {
+  std::lock_guard lock(mutex);
+  if (!failure) failure = std::move(error);
+}
+
+void Archiver::Impl::told_durable(const std::vector<vault::Extent>& extents) {
+  for (const auto& extent : extents) {
+    ledger.durable(extent.log, extent.next);
+    auto wal = parse_wal_log(extent.log);
+    if (wal && receiver) {
+      receiver->durable(wal->system_identifier, wal->timeline,
+                        Lsn(static_cast<std::uint64_t>(extent.next.value)));
+    }
+  }
+}
+
+void Archiver::Impl::start(Archive what) {
+  const Config& config = context.config;
+  if (config.postgres && what == Archive::all) {
+    wal_sink = std::make_unique<WalToLogbook>(ledger, writer, context.clock, cancel);
+    receiver = std::make_unique<postgres::WalReceiver>(
+        postgres_config(config), config.postgres->slot, *wal_sink, context.clock);
+  }
+  if (config.kafka) {
+    kafka::FetchOptions options;
+    options.include = config.kafka->include;
+    options.exclude = config.kafka->exclude;
+    kafka_sink = std::make_unique<KafkaToLogbook>(ledger, writer, cancel);
+    fetcher =
+        std::make_unique<kafka::Fetcher>(kafka_config(config), options, *kafka_sink, context.clock);
+    sampler = std::make_unique<GroupSampler>(kafka_config(config), writer, context.clock);
+  }
+  writer.on_durable([this](const auto& extents) { told_durable(extents); });
+  if (receiver) thread([this] { receiver->run(cancel); });
+  if (fetcher) {
+    thread([this] { fetcher->run(cancel); });
+    thread([this] { sampler->run(context.config.flush_interval, cancel); });
+  }
+}
+
+Archiver::Archiver(const Context& context, vault::Vault vault, Archive what)
+    : impl_(std::make_unique<Impl>(context, vault)) {
+  impl_->start(what);
+}
+
+Archiver::~Archiver() {
+  if (!impl_->closed) impl_->join();
+}
+
+void Archiver::check() const {
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->failure) std::rethrow_exception(impl_->failure);
+}
+
+void Archiver::flush() {
+  impl_->writer.flush(impl_->context.cancel);
+}
+
+ArchiveStatus Archiver::status() const {
+  ArchiveStatus out;
+  out.logs = impl_->ledger.all();
+  auto writer = impl_->writer.status();
+  out.vault_error = writer.failing;
+  out.written = writer.stored_bytes;
+  if (impl_->receiver) out.postgres_error = impl_->receiver->status().last_error;
+  return out;
+}
+
+void Archiver::stop() {
+  if (impl_->closed) return;
+  impl_->join();
+  // The user's own cancel must not keep back what was received: it ends by itself, the writer's
+  // destructor would drop it.
+  Cancel nobody;
+  impl_->writer.close(nobody);
+  impl_->closed = true;
+  check();
+}
+
+std::optional<ArchiverLock> ArchiverLock::take(const Config& config) {
+  std::filesystem::create_directories(config.state);
+  Fd fd = open_file(config.state / "archiver.lock", O_RDWR | O_CREAT);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return ArchiverLock(std::move(fd));
+  if (errno == EWOULDBLOCK) return std::nullopt;
+  throw system_error(errno, (config.state / "archiver.lock").string(), "cannot lock");
+}
+
+}  // namespace lifeboat::recovery

@@ -1,0 +1,132 @@
+#include "recovery/backup.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+
+#include "base/error.hpp"
+#include "clickhouse/hold.hpp"
+#include "clickhouse/restore.hpp"
+#include "postgres/server.hpp"
+#include "recovery/archive.hpp"
+#include "recovery/log_names.hpp"
+#include "vault/logbook.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+// One point at a time on this machine: holds and BACKUP folders found by the next one are nobody's.
+class BackupLock {
+ public:
+  explicit BackupLock(const Context& c) {
+    std::filesystem::create_directories(c.config.state);
+    auto path = c.config.state / "backup.lock";
+    fd_ = open_file(path, O_RDWR | O_CREAT);
+    bool told = false;
+    while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) {
+        throw system_error(errno, path.string(), "cannot lock");
+      }
+      if (!told) c.reporter.note("another point is being taken; waiting until it is written");
+      told = true;
+      c.cancel.sleep_for(Millis(200));
+      c.cancel.check();
+    }
+  }
+
+ private:
+  Fd fd_;
+};
+
+// Waits until the logbook holds the WAL that makes the base backup consistent.
+void wait_for_wal(const Context& c, const vault::Vault& vault, const nlohmann::json& document,
+                  const Archiver* archiver) {
+  vault::RecoveryPoint logs;
+  logs.stores["postgres"] = document;
+  auto logbook = vault::Logbook::load(vault);
+  for (const auto& need : vault::logs_of(logs)) {
+    if (!need.until) continue;
+    while (true) {
+      auto next = logbook.next(need.log);
+      if (next && *next >= *need.until) break;
+      if (archiver) archiver->check();
+      c.cancel.sleep_for(Millis(50));
+      c.cancel.check();
+      logbook.refresh();
+    }
+    for (const auto& hole : logbook.coverage(need.log).holes) {
+      if (hole.range.to <= need.position || hole.range.from >= *need.until) continue;
+      throw Error(Code::failed, need.log.value,
+                  "the logbook lacks WAL that the base backup needs: " + hole.why,
+                  "run `lifeboat backup` again; `lifeboat check` says whether the slot keeps WAL");
+    }
+  }
+}
+
+}  // namespace
+
+void repair_after_crash(const Context& c) {
+  if (!c.config.clickhouse) return;
+  clickhouse::Client client(clickhouse_config(c.config));
+  auto graph = clickhouse::read_schema(client, c.config.clickhouse->databases);
+  clickhouse::repair(client, clickhouse::kafka_table_refs(graph));
+  clickhouse::BackupPlace place{c.config.clickhouse->backup_disk, c.config.clickhouse->backup_path};
+  for (const auto& name : clickhouse::unfinished_backups(place)) {
+    clickhouse::kill_backup(client, name, Deadline::after(Millis(60000)));
+    clickhouse::remove_backup(place, name);
+    spdlog::info("removed {}, which an interrupted backup had left", name);
+  }
+}
+
+vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
+                                const BackupRequest& request) {
+  BackupLock one_at_a_time(c);
+  const Config& config = c.config;
+  vault::RecoveryPoint point;
+  point.id = vault::make_point_id(c.clock, c.random);
+  point.created = c.clock.now();
+  point.label = request.label;
+
+  step(c, "repair", "Look after what an interrupted backup left", [&] { repair_after_crash(c); });
+
+  // The logs must be archived while the snapshots are taken: by the daemon, or here.
+  std::optional<ArchiverLock> lock;
+  if (!request.archiver_runs) lock = ArchiverLock::take(config);
+  if (config.postgres) {
+    postgres::ensure_slot(postgres_config(config), config.postgres->slot, c.cancel);
+  }
+  std::optional<Archiver> archiver;
+  if (lock) archiver.emplace(c, vault);
+
+  if (config.zookeeper) {
+    step(c, "zookeeper", "Copy ZooKeeper's tree",
+         [&] { point.stores["zookeeper"] = snapshot_zookeeper(c, vault); });
+  }
+  if (config.kafka) {
+    step(c, "kafka", "Copy Kafka's topics, configurations and group offsets",
+         [&] { point.stores["kafka"] = snapshot_kafka(c, vault); });
+  }
+  if (config.postgres) {
+    step(c, "postgres", "Copy PostgreSQL's data directory",
+         [&] { point.stores["postgres"] = snapshot_postgres(c, vault); });
+  }
+  if (config.clickhouse) {
+    step(c, "clickhouse", "Cut and copy ClickHouse's tables", [&] {
+      point.stores["clickhouse"] =
+          snapshot_clickhouse(c, vault, std::string(clickhouse::kBackupPrefix) + point.id);
+    });
+  }
+  if (config.postgres) {
+    step(c, "wal", "Wait for the WAL of the base backup", [&] {
+      wait_for_wal(c, vault, point.stores["postgres"], archiver ? &*archiver : nullptr);
+    });
+  }
+  if (archiver) {
+    step(c, "logbook", "Bring the logbook up to now", [&] { archiver->stop(); });
+  }
+  point.finished = c.clock.now();
+  vault::write_point(vault, point);
+  return point;
+}
+
+}  // namespace lifeboat::recovery

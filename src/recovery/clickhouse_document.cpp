@@ -1,0 +1,132 @@
+#include "recovery/clickhouse_document.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace lifeboat::recovery {
+
+nlohmann::json to_json(const ClickHouseDocument& d) {
+  nlohmann::json out = {{"snapshot", d.snapshot.hex()}, {"disk", d.disk},
+                        {"backup", d.backup},           {"exact", d.cut.exact},
+                        {"cut", to_json(d.cut.cut)},    {"cluster_id", d.cut.cluster_id},
+                        {"topic_ids", d.cut.topic_ids}, {"held_seconds", d.held_seconds}};
+  if (!d.cut.exact) out["upper"] = to_json(d.cut.upper);
+  return out;
+}
+
+ClickHouseDocument clickhouse_document_from_json(const nlohmann::json& json) {
+  try {
+    ClickHouseDocument out;
+    auto id = vault::SnapshotId::parse(json.at("snapshot").get<std::string>());
+    if (!id) throw Error(Code::corrupt, "ClickHouse's part of a point", "has no snapshot's id");
+    out.snapshot = *id;
+    json.at("disk").get_to(out.disk);
+    json.at("backup").get_to(out.backup);
+    json.at("exact").get_to(out.cut.exact);
+    out.cut.cut = group_offsets_from_json(json.at("cut"));
+    if (!out.cut.exact) out.cut.upper = group_offsets_from_json(json.at("upper"));
+    json.at("cluster_id").get_to(out.cut.cluster_id);
+    json.at("topic_ids").get_to(out.cut.topic_ids);
+    json.at("held_seconds").get_to(out.held_seconds);
+    return out;
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(Code::corrupt, "ClickHouse's part of a point", e.what());
+  }
+}
+
+std::string encode(const SavedFile& file) {
+  nlohmann::json line = {
+      {"name", file.name}, {"size", file.size.value}, {"sha256", file.sha256.hex()}};
+  return line.dump() + "\n";
+}
+
+SavedFile decode_saved_file(std::string_view line) {
+  try {
+    auto json = nlohmann::json::parse(line);
+    auto digest = Digest::parse(json.at("sha256").get<std::string>());
+    std::string name = json.at("name");
+    if (digest && !name.empty() && name.front() != '/' &&
+        ("/" + name + "/").find("/../") == std::string::npos) {
+      return {name, ByteCount(json.at("size").get<std::uint64_t>()), *digest};
+    }
+  } catch (const nlohmann::json::exception&) {
+  }
+  throw Error(Code::corrupt, "list of ClickHouse's backup files", "has an unreadable line");
+}
+
+Digest sha256_of_file(const std::filesystem::path& path, ByteCount& size) {
+  Fd fd = open_file(path, O_RDONLY);
+  Sha256 hash;
+  std::string buffer(1 << 18, '\0');
+  size = ByteCount(0);
+  for (;;) {
+    ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error(errno, path.string(), "cannot read");
+    if (n == 0) return hash.finish();
+    hash.update({buffer.data(), static_cast<std::size_t>(n)});
+    size = size + static_cast<std::uint64_t>(n);
+  }
+}
+
+namespace {
+
+// Calls `take` for each line of files.jsonl, without holding the whole list.
+void for_each_saved(const vault::SnapshotReader& snapshot,
+                    const std::function<void(const SavedFile&)>& take) {
+  bool found = false;
+  snapshot.for_each([&](const vault::Entry& entry) {
+    if (entry.path != "files.jsonl") return;
+    found = true;
+    std::string rest;
+    snapshot.read_file(entry, [&](std::string_view data) {
+      rest.append(data);
+      std::size_t begin = 0;
+      for (auto end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
+        take(decode_saved_file(std::string_view(rest).substr(begin, end - begin)));
+        begin = end + 1;
+      }
+      rest.erase(0, begin);
+    });
+    if (!rest.empty()) {
+      throw Error(Code::corrupt, "list of ClickHouse's backup files", "ends within a line");
+    }
+  });
+  if (!found) {
+    throw Error(Code::corrupt, "ClickHouse's snapshot", "lacks the list of the backup's files");
+  }
+}
+
+}  // namespace
+
+FilesChecked check_backup_files(
+    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder, bool full,
+    const Cancel& cancel,
+    const std::function<void(const SavedFile&, const std::string& problem, Code)>& damaged) {
+  FilesChecked checked;
+  for_each_saved(snapshot, [&](const SavedFile& file) {
+    cancel.check();
+    ++checked.files;
+    std::error_code ec;
+    auto path = folder / file.name;
+    auto size = std::filesystem::file_size(path, ec);
+    if (ec) return damaged(file, "is missing: " + ec.message(), Code::not_found);
+    if (size != file.size.value) {
+      return damaged(file, fmt::format("has {} bytes instead of {}", size, file.size.value),
+                     Code::corrupt);
+    }
+    if (!full) return;
+    ByteCount read;
+    if (sha256_of_file(path, read) != file.sha256) {
+      damaged(file, "holds other bytes than when it was written", Code::corrupt);
+    }
+    checked.bytes = checked.bytes + read.value;
+  });
+  return checked;
+}
+
+}  // namespace lifeboat::recovery

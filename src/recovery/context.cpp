@@ -1,0 +1,53 @@
+#include "recovery/context.hpp"
+
+#include "base/error.hpp"
+#include "store/directory_store.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+template <typename T>
+const T& section(const std::optional<T>& value, const Config& config, const char* name) {
+  if (value) return *value;
+  throw Error(Code::config, config.file.string(), std::string("has no section '") + name + "'",
+              "add it; `lifeboat init --print` shows a commented one");
+}
+
+}  // namespace
+
+OpenVault open_vault(const Config& config) {
+  auto store = std::make_unique<store::DirectoryStore>(config.vault);
+  auto vault = vault::Vault::open(*store);
+  return {std::move(store), std::move(vault)};
+}
+
+kafka::Config kafka_config(const Config& config) {
+  kafka::Config out;
+  out.bootstrap = section(config.kafka, config, "kafka").bootstrap;
+  return out;
+}
+
+postgres::Config postgres_config(const Config& config) {
+  const auto& s = section(config.postgres, config, "postgres");
+  postgres::Config out;
+  out.conninfo = s.url;
+  out.password = s.password;
+  return out;
+}
+
+clickhouse::Config clickhouse_config(const Config& config) {
+  const auto& s = section(config.clickhouse, config, "clickhouse");
+  clickhouse::Config out;
+  out.url = s.url;
+  out.user = s.user;
+  out.password = s.password;
+  return out;
+}
+
+zookeeper::Config zookeeper_config(const Config& config) {
+  zookeeper::Config out;
+  out.connect = section(config.zookeeper, config, "zookeeper").connect;
+  return out;
+}
+
+}  // namespace lifeboat::recovery

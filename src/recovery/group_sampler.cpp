@@ -1,0 +1,97 @@
+#include "recovery/group_sampler.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "base/error.hpp"
+#include "kafka/admin.hpp"
+#include "kafka/cluster.hpp"
+#include "recovery/log_names.hpp"
+
+namespace lifeboat::recovery {
+
+nlohmann::json to_json(const GroupOffsets& groups) {
+  auto out = nlohmann::json::object();
+  for (const auto& [group, offsets] : groups) {
+    auto rows = nlohmann::json::array();
+    for (const auto& [tp, offset] : offsets) {
+      rows.push_back({tp.topic, tp.partition.value, offset.value});
+    }
+    out[group] = std::move(rows);
+  }
+  return out;
+}
+
+GroupOffsets group_offsets_from_json(const nlohmann::json& json) {
+  try {
+    GroupOffsets out;
+    for (const auto& [group, rows] : json.items()) {
+      auto& offsets = out[group];
+      for (const auto& row : rows) {
+        kafka::TopicPartition tp{row.at(0).get<std::string>(),
+                                 PartitionId(row.at(1).get<std::int32_t>())};
+        offsets[tp] = Offset(row.at(2).get<std::int64_t>());
+      }
+    }
+    return out;
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(Code::corrupt, "offsets of consumer groups", e.what());
+  }
+}
+
+GroupSampler::GroupSampler(kafka::Config config, vault::LogbookWriter& writer, Clock& clock)
+    : config_(std::move(config)), writer_(writer), clock_(clock) {}
+
+void GroupSampler::run(Millis interval, const Cancel& cancel) {
+  bool warned = false;
+  do {
+    try {
+      sample(interval, cancel);
+      warned = false;
+    } catch (const Error& e) {
+      if (e.code() == Code::cancelled) return;
+      if (e.code() == Code::no_space || e.code() == Code::corrupt) throw;
+      if (!warned) spdlog::warn("offsets of consumer groups are not sampled: {}", e.what());
+      warned = true;
+    }
+  } while (cancel.sleep_for(interval));
+}
+
+void GroupSampler::sample(Millis interval, const Cancel& cancel) {
+  kafka::Cluster cluster(config_, clock_);
+  kafka::Admin admin(config_, clock_);
+  while (!cancel.requested()) {
+    std::string cluster_id = cluster.metadata().cluster_id;
+    GroupOffsets groups;
+    for (const auto& group : admin.list_groups()) {
+      auto offsets = admin.committed(group);
+      if (!offsets.empty()) groups[group] = std::move(offsets);
+    }
+    std::string document = to_json(groups).dump();
+    if (document != last_) {
+      last_time_ = std::max(clock_.now().value, last_time_ + 1);
+      Timestamp now(last_time_);
+      writer_.append(
+          {groups_log_name(cluster_id), Position(now.value), Position(now.value + 1), now, now, {}},
+          document, cancel);
+      last_ = std::move(document);
+    }
+    if (!cancel.sleep_for(interval)) return;
+  }
+}
+
+std::optional<GroupOffsets> last_group_sample(const vault::Logbook& logbook,
+                                              const std::string& cluster_id) {
+  auto log = groups_log_name(cluster_id);
+  auto next = logbook.next(log);
+  if (!next) return std::nullopt;
+  std::string document;
+  logbook.read(log, Position(next->value - 1), *next,
+               [&](const vault::ExtentView& view) { document = std::string(view.bytes); });
+  try {
+    return group_offsets_from_json(nlohmann::json::parse(document));
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(Code::corrupt, log.value, e.what());
+  }
+}
+
+}  // namespace lifeboat::recovery

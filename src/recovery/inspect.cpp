@@ -1,0 +1,313 @@
+#include "recovery/inspect.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "clickhouse/hold.hpp"
+#include "clickhouse/restore.hpp"
+#include "kafka/cluster.hpp"
+#include "postgres/server.hpp"
+#include "recovery/clickhouse_document.hpp"
+#include "recovery/log_names.hpp"
+#include "vault/logbook.hpp"
+#include "vault/points.hpp"
+#include "zookeeper/tree.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+class Findings {
+ public:
+  void ok(std::string store, std::string name, std::string what) {
+    all.push_back({std::move(store), std::move(name), Finding::Level::ok, std::move(what), {}});
+  }
+  void add(std::string store, std::string name, Finding::Level level, std::string what,
+           std::string hint) {
+    all.push_back({std::move(store), std::move(name), level, std::move(what), std::move(hint)});
+  }
+  // What `look` throws is a finding.
+  template <typename F>
+  void guarded(const std::string& store, F&& look) {
+    try {
+      look();
+    } catch (const Error& e) {
+      if (e.code() == Code::cancelled) throw;
+      add(store, "reachable", Finding::Level::problem, e.what(), e.hint());
+    }
+  }
+  std::vector<Finding> all;
+};
+
+void check_vault(const Context& c, Findings& f) {
+  f.guarded("vault", [&] {
+    auto open = open_vault(c.config);
+    f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
+    auto logbook = vault::Logbook::load(open.vault);
+    for (const auto& damaged : logbook.damaged()) {
+      f.add("vault", "logbook", Finding::Level::problem, damaged.error.what(),
+            "`lifeboat verify` says what it costs");
+    }
+    for (const auto& log : logbook.logs()) {
+      for (const auto& gap : logbook.gaps(log.log)) {
+        f.add("vault", "gap", Finding::Level::warning,
+              fmt::format("{} lacks [{}, {}): {}", gap.log.value, gap.from, gap.to, gap.why),
+              "take a new point: `lifeboat backup`");
+      }
+    }
+    for (const auto& listed : vault::list_points(open.vault)) {
+      if (listed.point) continue;
+      f.add("vault", "point", Finding::Level::problem, listed.id + ": " + listed.problem,
+            "`lifeboat verify` says more; take a new point: `lifeboat backup`");
+    }
+  });
+}
+
+void check_postgres(const Context& c, Findings& f) {
+  f.guarded("postgres", [&] {
+    for (const auto& found : postgres::check(postgres_config(c.config), c.cancel)) {
+      auto level = found.ok        ? Finding::Level::ok
+                   : found.warning ? Finding::Level::warning
+                                   : Finding::Level::problem;
+      f.add("postgres", found.name, level, found.what, found.hint);
+    }
+    auto slot = postgres::slot_state(postgres_config(c.config), c.config.postgres->slot, c.cancel);
+    bool lost = slot.wal_status == "lost";
+    f.add("postgres", "slot", lost ? Finding::Level::problem : Finding::Level::ok,
+          slot.activity == postgres::SlotActivity::absent
+              ? "not there yet; `run` and `backup` make it"
+              : fmt::format("{} is {}", c.config.postgres->slot,
+                            slot.activity == postgres::SlotActivity::active ? "being read"
+                                                                            : "not being read"),
+          lost ? "it has lost WAL: take a new point with `lifeboat backup`" : "");
+  });
+}
+
+void check_kafka(const Context& c, Findings& f) {
+  f.guarded("kafka", [&] {
+    kafka::Cluster cluster(kafka_config(c.config), c.clock);
+    auto info = cluster.metadata();
+    f.ok("kafka", "reachable",
+         fmt::format("cluster {}, {} brokers, {} topics", info.cluster_id, info.brokers.size(),
+                     info.topics.size()));
+    for (const auto& topic : info.topics) {
+      for (const auto& p : topic.partitions) {
+        if (p.leader.value >= 0) continue;
+        f.add("kafka", "leader", Finding::Level::problem,
+              fmt::format("{}/{} has no leader", topic.name, p.id), "see to its brokers");
+      }
+    }
+  });
+}
+
+void check_clickhouse(const Context& c, Findings& f) {
+  f.guarded("clickhouse", [&] {
+    clickhouse::Client client(clickhouse_config(c.config));
+    auto server = clickhouse::server_info(client);
+    f.ok("clickhouse", "reachable", "version " + server.version);
+    f.guarded("clickhouse", [&] { clickhouse::require_pause(server, client.url()); });
+    const auto& config = *c.config.clickhouse;
+    auto disk = clickhouse::disk_path(client, config.backup_disk);
+    std::error_code ec;
+    bool seen = std::filesystem::is_directory(config.backup_path, ec);
+    f.add("clickhouse", "backup disk", seen ? Finding::Level::ok : Finding::Level::problem,
+          fmt::format("{} is {} there, {} here{}", config.backup_disk, disk.string(),
+                      config.backup_path.string(), seen ? "" : ", which is no directory"),
+          seen ? "" : "mount that folder on this machine, or correct clickhouse.backup_path");
+    auto graph = clickhouse::read_schema(client, config.databases);
+    f.ok("clickhouse", "tables",
+         fmt::format("{} with data, {} Kafka tables", clickhouse::data_tables(graph).size(),
+                     clickhouse::kafka_table_refs(graph).size()));
+    for (const auto& ref : clickhouse::kafka_table_refs(graph)) {
+      const auto* table = graph.find_kafka(ref);
+      if (!table || table->unsupported.empty()) continue;
+      f.add("clickhouse", clickhouse::to_string(ref), Finding::Level::problem, table->unsupported,
+            "leave its database out of clickhouse.databases, or change the table");
+    }
+  });
+}
+
+void check_zookeeper(const Context& c, Findings& f) {
+  f.guarded("zookeeper", [&] {
+    auto state = zookeeper::target_state(zookeeper_config(c.config), c.cancel);
+    if (!state.reachable) {
+      f.add("zookeeper", "reachable", Finding::Level::problem, state.reason,
+            "start it, or correct zookeeper.connect");
+    } else {
+      f.ok("zookeeper", "reachable", c.config.zookeeper->connect);
+    }
+    if (state.unfinished_run) {
+      f.add("zookeeper", "restore", Finding::Level::problem,
+            "the restore " + *state.unfinished_run + " was begun here and did not finish",
+            "run the same `lifeboat restore` again: it goes on");
+    }
+  });
+}
+
+// Where the source's logs end; what is down is left out and named in `stores`.
+std::map<std::string, Position> source_ends(const Context& c, nlohmann::json& stores) {
+  std::map<std::string, Position> ends;
+  auto look = [&](const char* store, auto&& f) {
+    try {
+      f();
+      stores[store] = {{"reachable", true}};
+    } catch (const Error& e) {
+      if (e.code() == Code::cancelled) throw;
+      stores[store] = {{"reachable", false}, {"problem", e.what()}};
+    }
+  };
+  if (c.config.kafka) {
+    look("kafka", [&] {
+      kafka::Cluster cluster(kafka_config(c.config), c.clock);
+      auto info = cluster.metadata();
+      std::vector<kafka::TopicPartition> partitions;
+      for (const auto& topic : info.topics) {
+        for (const auto& p : topic.partitions) {
+          if (!topic.internal && p.leader.value >= 0) partitions.push_back({topic.name, p.id});
+        }
+      }
+      for (const auto& [tp, offsets] : cluster.offsets(partitions)) {
+        auto log =
+            log_name({info.cluster_id, info.topic(tp.topic)->topic_id, tp.topic, tp.partition});
+        ends[log.value] = Position(offsets.high_watermark.value);
+      }
+    });
+  }
+  if (c.config.postgres) {
+    look("postgres", [&] {
+      auto info = postgres::identify(postgres_config(c.config), c.cancel);
+      ends[wal_log_name({info.system_identifier, info.timeline}).value] =
+          Position(static_cast<std::int64_t>(info.flush_lsn.value));
+    });
+  }
+  if (c.config.clickhouse) {
+    look("clickhouse", [&] { clickhouse::Client(clickhouse_config(c.config)).ping(); });
+  }
+  if (c.config.zookeeper) {
+    look("zookeeper", [&] {
+      auto state = zookeeper::target_state(zookeeper_config(c.config), c.cancel);
+      if (!state.reachable) {
+        throw Error(Code::unavailable, c.config.zookeeper->connect, state.reason);
+      }
+    });
+  }
+  return ends;
+}
+
+nlohmann::json describe_log(const vault::LogSummary& log,
+                            const std::map<std::string, Position>& ends) {
+  nlohmann::json out = {{"log", log.log.value},   {"first", log.first.value},
+                        {"next", log.next.value}, {"bytes", log.bytes.value},
+                        {"gaps", log.gaps},       {"newest", to_string(log.max_time)}};
+  if (auto it = ends.find(log.log.value); it != ends.end()) {
+    out["source_end"] = it->second.value;
+    out["behind"] = std::max<std::int64_t>(0, it->second - log.next);
+  }
+  return out;
+}
+
+// The backups' files of every point that is looked at.
+void verify_backup_files(const Context& c, const vault::Vault& vault,
+                         const vault::VerifyOptions& options, VerifyResult& result) {
+  bool full = options.level == vault::VerifyLevel::full;
+  for (const auto& listed : vault::list_points(vault)) {
+    if (!listed.point || (options.point && listed.id != *options.point)) continue;
+    if (!listed.point->stores.contains("clickhouse")) continue;
+    if (!c.config.clickhouse) {
+      result.unchecked.push_back("point " + listed.id +
+                                 ": ClickHouse's backup files, as lifeboat.yaml has no clickhouse");
+      continue;
+    }
+    auto add = [&](std::string object, Code code, std::string problem) {
+      vault::Damage damage;
+      damage.object = std::move(object);
+      damage.kind = "clickhouse backup";
+      damage.code = code;
+      damage.problem = std::move(problem);
+      damage.hits.push_back("point " + listed.id);
+      result.report.damages.push_back(std::move(damage));
+    };
+    try {
+      auto document = clickhouse_document_from_json(listed.point->stores["clickhouse"]);
+      auto folder = c.config.clickhouse->backup_path / document.backup;
+      auto checked = check_backup_files(
+          vault::SnapshotReader(vault, document.snapshot), folder, full, c.cancel,
+          [&](const SavedFile& file, const std::string& problem, Code code) {
+            add((folder / file.name).string(), code, problem);
+          });
+      result.report.objects += checked.files;
+      result.report.bytes = result.report.bytes + checked.bytes.value;
+    } catch (const Error& e) {
+      if (e.code() == Code::cancelled) throw;
+      add("point " + listed.id, e.code(), e.what());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> check_all(const Context& c) {
+  Findings f;
+  check_vault(c, f);
+  if (c.config.postgres) check_postgres(c, f);
+  if (c.config.kafka) check_kafka(c, f);
+  if (c.config.clickhouse) check_clickhouse(c, f);
+  if (c.config.zookeeper) check_zookeeper(c, f);
+  return std::move(f.all);
+}
+
+nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
+  nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.string()}}},
+                        {"now", to_string(c.clock.now())},
+                        {"stores", nlohmann::json::object()},
+                        {"logs", nlohmann::json::array()},
+                        {"gaps", nlohmann::json::array()}};
+  auto ends = source_ends(c, out["stores"]);
+  auto logbook = vault::Logbook::load(vault);
+  for (const auto& log : logbook.logs()) {
+    out["logs"].push_back(describe_log(log, ends));
+    for (const auto& gap : logbook.gaps(log.log)) {
+      out["gaps"].push_back({{"log", gap.log.value},
+                             {"from", gap.from.value},
+                             {"to", gap.to.value},
+                             {"why", gap.why}});
+    }
+  }
+  nlohmann::json points = {{"count", 0}, {"broken", 0}};
+  for (const auto& listed : vault::list_points(vault)) {
+    points["count"] = points["count"].get<int>() + 1;
+    if (!listed.point) {
+      points["broken"] = points["broken"].get<int>() + 1;
+      continue;
+    }
+    points["newest"] = listed.id;
+    points["age_seconds"] = (c.clock.now() - listed.point->created) / 1000;
+  }
+  out["points"] = points;
+  return out;
+}
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::verified:
+      return "VERIFIED";
+    case Verdict::failed:
+      return "FAILED";
+    case Verdict::could_not_verify:
+      return "COULD NOT VERIFY";
+  }
+  return "COULD NOT VERIFY";
+}
+
+VerifyResult verify_all(const Context& c, const vault::Vault& vault,
+                        const vault::VerifyOptions& options) {
+  VerifyResult result;
+  result.report = vault::verify(vault, options, c.cancel);
+  verify_backup_files(c, vault, options, result);
+  if (result.report.points == 0) result.unchecked.push_back("the vault holds no point");
+  result.verdict = !result.report.good()       ? Verdict::failed
+                   : !result.unchecked.empty() ? Verdict::could_not_verify
+                                               : Verdict::verified;
+  return result;
+}
+
+}  // namespace lifeboat::recovery

@@ -1,0 +1,205 @@
+#include "recovery/plan.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.hpp"
+#include "recovery/targets.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+constexpr int kPlanVersion = 1;
+
+void check_sections(const Config& config, const std::set<Store>& stores,
+                    const vault::RecoveryPoint& point) {
+  for (Store store : stores) {
+    bool configured = store == Store::postgres     ? config.postgres.has_value()
+                      : store == Store::clickhouse ? config.clickhouse.has_value()
+                      : store == Store::kafka      ? config.kafka.has_value()
+                                                   : config.zookeeper.has_value();
+    if (!configured) {
+      throw Error(Code::config, config.file.string(),
+                  fmt::format("has no section '{}'", to_string(store)),
+                  "add it: it says where to restore to");
+    }
+    if (!point.stores.contains(std::string(to_string(store)))) {
+      throw Error(Code::not_found, "point " + point.id,
+                  fmt::format("holds nothing of {}", to_string(store)),
+                  "`lifeboat points` lists what each point holds; choose another by --point");
+    }
+  }
+  if (stores.contains(Store::postgres) && config.postgres->data_directory.empty()) {
+    throw Error(Code::config, config.file.string(), "postgres.data_directory is missing",
+                "say where the cluster is to be put");
+  }
+}
+
+void refuse_occupied(const Plan& plan) {
+  for (const auto& target : plan.targets) {
+    if (target.found.empty() || plan.overwrite.contains(target.name)) continue;
+    throw Error(Code::refused, fmt::format("{} {}", to_string(target.store), target.name),
+                fmt::format("is not empty: {}. Nothing was touched", target.found),
+                fmt::format("restore into an empty one, or, to give up what is there, add "
+                            "--overwrite '{}'",
+                            target.name));
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Store store) {
+  switch (store) {
+    case Store::postgres:
+      return "postgres";
+    case Store::clickhouse:
+      return "clickhouse";
+    case Store::kafka:
+      return "kafka";
+    case Store::zookeeper:
+      return "zookeeper";
+  }
+  return "?";
+}
+
+std::optional<Store> parse_store(std::string_view name) {
+  for (Store s : {Store::postgres, Store::clickhouse, Store::kafka, Store::zookeeper}) {
+    if (name == to_string(s)) return s;
+  }
+  return std::nullopt;
+}
+
+std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
+                                   bool kafka_lives) {
+  std::vector<PlannedStep> steps;
+  auto add = [&](Store store, const char* name, const char* title) {
+    steps.push_back({name, store, title});
+  };
+  if (stores.contains(Store::postgres)) {
+    add(Store::postgres, "postgres-data", "Write PostgreSQL's data directory");
+    add(Store::postgres, "postgres-recovery", "Set up recovery from the logbook's WAL");
+  }
+  if (stores.contains(Store::zookeeper)) {
+    add(Store::zookeeper, "zookeeper-wait", "Wait for an empty ZooKeeper");
+    add(Store::zookeeper, "zookeeper-tree", "Write ZooKeeper's tree");
+    if (kafka_lives) add(Store::zookeeper, "zookeeper-kafka", "Wait for Kafka's brokers");
+  }
+  if (stores.contains(Store::kafka)) {
+    if (clickhouse_lives) {
+      add(Store::kafka, "kafka-hold-clickhouse", "Take ClickHouse's positions and keep it away");
+    }
+    add(Store::kafka, "kafka-wait", "Wait for an empty Kafka");
+    add(Store::kafka, "kafka-topics", "Create the topics");
+    add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
+    add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");
+    add(Store::kafka, "kafka-configs", "Put the topics' configurations back");
+    if (clickhouse_lives) {
+      add(Store::kafka, "kafka-release-clickhouse", "Let ClickHouse consume again");
+    }
+  }
+  if (stores.contains(Store::clickhouse)) {
+    add(Store::clickhouse, "clickhouse-wait", "Wait for an empty ClickHouse");
+    add(Store::clickhouse, "clickhouse-check", "Check the backup's files");
+    add(Store::clickhouse, "clickhouse-hold-groups", "Hold the consumer groups closed");
+    add(Store::clickhouse, "clickhouse-data", "Restore the tables");
+    add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to the cut");
+    add(Store::clickhouse, "clickhouse-views", "Create the views");
+    add(Store::clickhouse, "clickhouse-kafka-tables", "Create the Kafka tables");
+    add(Store::clickhouse, "clickhouse-release", "Let ClickHouse into its groups");
+    add(Store::clickhouse, "clickhouse-consume", "Wait until consumption passes the cut");
+  }
+  if (stores.contains(Store::postgres)) {
+    add(Store::postgres, "postgres-wait", "Wait until PostgreSQL has recovered");
+  }
+  return steps;
+}
+
+Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& request) {
+  auto point = vault::resolve_point(vault, request.point);
+  check_sections(c.config, request.stores, point);
+  Plan plan;
+  plan.made = c.clock.now();
+  plan.id = vault::make_point_id(c.clock, c.random);
+  plan.vault_id = vault.id();
+  plan.point = point.id;
+  plan.stores = request.stores;
+  plan.to = request.to;
+  plan.overwrite = request.overwrite;
+  bool clickhouse_lives = c.config.clickhouse && !request.stores.contains(Store::clickhouse);
+  bool kafka_lives = c.config.kafka && !request.stores.contains(Store::kafka);
+  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives);
+  plan.targets = look_at_targets(c, vault, point, request.stores);
+  refuse_occupied(plan);
+  plan.warnings = foresee(c, vault, point, plan);
+  return plan;
+}
+
+nlohmann::json to_json(const Plan& plan) {
+  nlohmann::json out = {{"version", kPlanVersion},  {"id", plan.id},
+                        {"made", plan.made.value},  {"vault", plan.vault_id},
+                        {"point", plan.point},      {"overwrite", plan.overwrite},
+                        {"warnings", plan.warnings}};
+  if (plan.to) out["to"] = plan.to->value;
+  out["stores"] = nlohmann::json::array();
+  for (Store s : plan.stores) out["stores"].push_back(to_string(s));
+  out["steps"] = nlohmann::json::array();
+  for (const auto& s : plan.steps) {
+    out["steps"].push_back({{"name", s.name}, {"store", to_string(s.store)}, {"title", s.title}});
+  }
+  out["targets"] = nlohmann::json::array();
+  for (const auto& t : plan.targets) {
+    out["targets"].push_back({{"store", to_string(t.store)}, {"name", t.name}, {"found", t.found}});
+  }
+  return out;
+}
+
+Plan plan_from_json(const nlohmann::json& json) {
+  auto store_of = [](const nlohmann::json& name) {
+    auto store = parse_store(name.get<std::string>());
+    if (!store) throw Error(Code::corrupt, "plan", "names an unknown store");
+    return *store;
+  };
+  try {
+    if (json.at("version").get<int>() != kPlanVersion) {
+      throw Error(Code::unsupported, "plan", "is of version " + json.at("version").dump(),
+                  "make a new one with `lifeboat plan`");
+    }
+    Plan plan;
+    json.at("id").get_to(plan.id);
+    plan.made = Timestamp(json.at("made").get<std::int64_t>());
+    json.at("vault").get_to(plan.vault_id);
+    json.at("point").get_to(plan.point);
+    json.at("overwrite").get_to(plan.overwrite);
+    json.at("warnings").get_to(plan.warnings);
+    if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
+    for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
+    for (const auto& s : json.at("steps")) {
+      plan.steps.push_back({s.at("name"), store_of(s.at("store")), s.at("title")});
+    }
+    for (const auto& t : json.at("targets")) {
+      plan.targets.push_back({store_of(t.at("store")), t.at("name"), t.at("found")});
+    }
+    if (plan.id.empty() || plan.id.find('/') != std::string::npos) {
+      throw Error(Code::corrupt, "plan", "has no usable id");
+    }
+    return plan;
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(Code::corrupt, "plan", e.what(), "make a new one with `lifeboat plan`");
+  }
+}
+
+std::string describe(const Plan& plan) {
+  std::string out = fmt::format("Plan {}\n  from point {}\n", plan.id, plan.point);
+  out += plan.to ? fmt::format("  PostgreSQL up to {}\n", to_string(*plan.to)) : "";
+  for (const auto& t : plan.targets) {
+    out += fmt::format("  into {} {}{}\n", to_string(t.store), t.name,
+                       t.found.empty() ? "" : ", OVERWRITING " + t.found);
+  }
+  for (const auto& w : plan.warnings) out += fmt::format("  warning: {}\n", w);
+  out += "Steps\n";
+  int n = 0;
+  for (const auto& s : plan.steps) out += fmt::format("  {:2}. {:<26} {}\n", ++n, s.name, s.title);
+  return out;
+}
+
+}  // namespace lifeboat::recovery

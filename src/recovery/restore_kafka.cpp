@@ -1,0 +1,212 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <future>
+
+#include "base/error.hpp"
+#include "clickhouse/hold.hpp"
+#include "clickhouse/restore.hpp"
+#include "recovery/log_names.hpp"
+#include "recovery/replay.hpp"
+#include "recovery/restore_session.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+// Nothing may delete, refuse or re-stamp what comes back; kafka_configs() puts the real ones back.
+const std::map<std::string, std::string> kWhileRestoring = {
+    {"cleanup.policy", "delete"},
+    {"retention.ms", "-1"},
+    {"retention.bytes", "-1"},
+    {"compression.type", "producer"},
+    {"max.message.bytes", "104857588"},
+    {"message.timestamp.type", "CreateTime"},
+    {"message.timestamp.before.max.ms", "9223372036854775807"},
+    {"message.timestamp.after.max.ms", "9223372036854775807"}};
+
+std::vector<clickhouse::TableRef> journaled_tables(const nlohmann::json& kept) {
+  std::vector<clickhouse::TableRef> out;
+  for (const auto& t : kept.at("tables")) {
+    out.push_back({t.at(0).get<std::string>(), t.at(1).get<std::string>()});
+  }
+  return out;
+}
+
+// The positions of a ClickHouse that outlived Kafka: what it says itself, else the last sample.
+GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& graph) {
+  auto sample = last_group_sample(s.logbook(), s.kafka_document().cluster_id);
+  GroupOffsets out;
+  for (const auto& group : clickhouse::consumer_groups(graph)) {
+    if (sample && sample->contains(group)) out[group] = sample->at(group);
+  }
+  for (const auto& row :
+       clickhouse::consumer_positions(s.clickhouse(), clickhouse::kafka_table_refs(graph))) {
+    const auto* table = graph.find_kafka(row.table);
+    if (!table || !row.current) continue;
+    out[table->group][{row.partition.topic, row.partition.partition}] = *row.current;
+  }
+  return out;
+}
+
+void create_topic(RestoreSession& s, const ChosenTopic& chosen) {
+  auto& kept = s.journal.data()["kafka_topics"];
+  auto existing = s.cluster().metadata();
+  const auto* found = existing.topic(chosen.topic.name);
+  if (found && kept.contains(chosen.topic.name)) return;  // made by an interrupted run
+  if (found) s.admin().delete_topic(chosen.topic.name);   // empty, or allowed: kafka_wait looked
+  int replication =
+      std::min<int>(chosen.topic.replication, static_cast<int>(existing.brokers.size()));
+  if (replication < chosen.topic.replication) {
+    s.notes.push_back(fmt::format("topic {} had {} replicas and gets {}: so many brokers are up",
+                                  chosen.topic.name, chosen.topic.replication, replication));
+    s.context.reporter.note(s.notes.back());
+  }
+  // The mark comes first: a topic that exists unmarked is somebody else's.
+  kept[chosen.topic.name] = true;
+  s.journal.save();
+  s.admin().create_topic(chosen.topic.name, chosen.topic.partitions, replication, kWhileRestoring);
+}
+
+std::vector<std::string> topic_names(RestoreSession& s) {
+  std::vector<std::string> out;
+  for (const auto& chosen : s.chosen_topics()) out.push_back(chosen.topic.name);
+  return out;
+}
+
+// The groups whose cursors are translated: those of the last sample, of the point, and a living
+// ClickHouse's. A ClickHouse that is restored too gets its cursors from the cut, by its own steps.
+GroupOffsets groups_to_set(RestoreSession& s) {
+  GroupOffsets out = s.kafka_document().groups;
+  if (auto sample = last_group_sample(s.logbook(), s.kafka_document().cluster_id)) {
+    for (auto& [group, offsets] : *sample) out[group] = std::move(offsets);
+  }
+  const auto& data = s.journal.data();
+  if (data.contains("clickhouse_living")) {
+    for (auto& [group, offsets] :
+         group_offsets_from_json(data["clickhouse_living"].at("positions"))) {
+      out[group] = std::move(offsets);
+    }
+  }
+  if (s.restores(Store::clickhouse)) {
+    for (const auto& [group, cut] : s.clickhouse_document().cut.cut) out.erase(group);
+  }
+  return out;
+}
+
+void hold_groups(RestoreSession& s) {
+  auto topics = topic_names(s);
+  if (topics.empty()) return;
+  for (const auto& [group, offsets] : groups_to_set(s)) s.hold(group, topics);
+}
+
+}  // namespace
+
+void kafka_hold_clickhouse(RestoreSession& s) {
+  auto& data = s.journal.data();
+  if (!data.contains("clickhouse_living")) {
+    auto graph = clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
+    auto tables = clickhouse::kafka_table_refs(graph);
+    nlohmann::json kept = {{"tables", nlohmann::json::array()}};
+    for (const auto& t : tables) kept["tables"].push_back({t.database, t.name});
+    clickhouse::Hold hold(s.clickhouse(), tables,
+                          Deadline::after(s.context.config.clickhouse->hold_limit),
+                          s.context.cancel, s.context.clock);
+    kept["positions"] = to_json(living_positions(s, graph));
+    hold.check_still();
+    data["clickhouse_living"] = kept;
+    s.journal.save();
+    // Away while still held: between the two nothing is consumed that the positions do not say.
+    clickhouse::detach_kafka_tables(s.clickhouse(), tables);
+    hold.release();
+    return;
+  }
+  clickhouse::detach_kafka_tables(s.clickhouse(), journaled_tables(data["clickhouse_living"]));
+}
+
+void kafka_wait(RestoreSession& s) {
+  auto document = s.kafka_document();
+  s.wait_until(fmt::format("start an empty Kafka now at {}, without producers",
+                           fmt::join(s.context.config.kafka->bootstrap, ",")),
+               [&] {
+                 try {
+                   return !s.cluster().metadata().brokers.empty();
+                 } catch (const Error& e) {
+                   if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
+                   return false;
+                 }
+               });
+  if (s.journal.data().contains("kafka_topics")) return;  // an interrupted run went on from here
+  auto target = kafka_target(s.context, document);
+  if (!target.found.empty() && !s.may_overwrite(target.name)) {
+    throw Error(Code::refused, "kafka " + target.name, "is not empty: " + target.found,
+                fmt::format("empty it, or make a new plan with --overwrite '{}'", target.name));
+  }
+}
+
+void kafka_topics(RestoreSession& s) {
+  if (!s.journal.data().contains("kafka_topics")) {
+    s.journal.data()["kafka_topics"] = nlohmann::json::object();
+    s.journal.save();
+  }
+  for (const auto& chosen : s.chosen_topics()) {
+    s.context.cancel.check();
+    create_topic(s, chosen);
+  }
+  hold_groups(s);
+}
+
+void kafka_batches(RestoreSession& s) {
+  hold_groups(s);
+  std::uint64_t total = 0;
+  std::vector<ReplayedLog> logs;
+  for (const auto& chosen : s.chosen_topics()) {
+    for (const auto& summary : chosen.summaries) {
+      auto log = *parse_kafka_log(summary.log);
+      logs.push_back({log, summary});
+      total += summary.bytes.value;
+    }
+  }
+  kafka::RawProducer producer(kafka_config(s.context.config), s.context.clock);
+  ReplayProgress progress(s.context.reporter, total);
+  for (const auto& log : logs) {
+    auto translation = replay_log(s.context, s.logbook(), s.cluster(), producer, log, progress);
+    s.keep_translation(log.log.topic_partition(), translation);
+  }
+  s.journal.save();
+}
+
+void kafka_cursors(RestoreSession& s) {
+  auto topics = topic_names(s);
+  for (const auto& [group, offsets] : groups_to_set(s)) {
+    std::map<kafka::TopicPartition, Offset> translated;
+    for (const auto& [tp, offset] : offsets) {
+      bool restored = std::find(topics.begin(), topics.end(), tp.topic) != topics.end();
+      if (restored) translated[tp] = s.translation(tp)->translate(offset);
+    }
+    if (translated.empty()) continue;
+    s.commit(s.hold(group, topics), group, translated);
+    s.let_go(group);
+  }
+}
+
+void kafka_configs(RestoreSession& s) {
+  for (const auto& chosen : s.chosen_topics()) {
+    s.admin().set_topic_configs(chosen.topic.name, chosen.topic.configs);
+  }
+}
+
+void kafka_release_clickhouse(RestoreSession& s) {
+  const auto& living = s.journal.data()["clickhouse_living"];
+  for (const auto& [group, offsets] : group_offsets_from_json(living.at("positions"))) {
+    s.let_go(group);
+  }
+  clickhouse::attach_kafka_tables(s.clickhouse(), journaled_tables(living));
+  for (const auto& [group, offsets] : group_offsets_from_json(living.at("positions"))) {
+    std::map<kafka::TopicPartition, Offset> from;
+    for (const auto& [tp, offset] : offsets) from[tp] = s.translation(tp)->translate(offset);
+    s.wait_consuming(group, from);
+  }
+}
+
+}  // namespace lifeboat::recovery

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "postgres/restore.hpp"
+#include "recovery/restore_session.hpp"
+#include "vault/snapshot.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the user allowed to overwrite is moved aside, never deleted.
+void move_aside(RestoreSession& s, const fs::path& directory) {
+  fs::path aside = directory;
+  aside += ".before-" + s.plan.id;
+  fs::rename(directory, aside);
+  sync_directory(directory.parent_path());
+  s.notes.push_back("the former data directory is now " + aside.string());
+  s.context.reporter.note(s.notes.back());
+}
+
+void write_entry(const vault::SnapshotReader& snapshot, const vault::Entry& entry,
+                 postgres::DataDirectoryWriter& writer) {
+  int mode = static_cast<int>(entry.mode);
+  switch (entry.type) {
+    case vault::Entry::Type::directory:
+      writer.begin_directory(entry.path, mode);
+      break;
+    case vault::Entry::Type::symlink:
+      writer.symlink(entry.path, entry.target);
+      break;
+    case vault::Entry::Type::file:
+      writer.begin_file(entry.path, entry.size, mode, entry.mtime);
+      snapshot.read_file(entry, [&](std::string_view data) { writer.data(data); });
+      writer.end_file();
+      break;
+  }
+}
+
+// The server asks for WAL as its own user: without a right to read the vault it would give up.
+void check_vault_readable(const RestoreSession& s) {
+  const auto& user = s.context.config.postgres->os_user;
+  auto perms = fs::status(s.context.config.vault).permissions();
+  using fs::perms;
+  bool others = (perms & perms::others_exec) != perms::none;
+  bool group = (perms & perms::group_exec) != perms::none;
+  if (user.empty() || others || group) return;
+  throw Error(
+      Code::denied, s.context.config.vault.string(),
+      fmt::format("can be read by its owner only; PostgreSQL's user '{}' must read it to get "
+                  "its WAL",
+                  user),
+      fmt::format("chgrp -R {} the vault and chmod -R g+rX it, then apply again", user));
+}
+
+}  // namespace
+
+void postgres_data(RestoreSession& s) {
+  const auto& config = *s.context.config.postgres;
+  auto target = postgres_target(s.context);
+  if (!target.found.empty()) {
+    if (!s.may_overwrite(target.name)) {
+      throw Error(Code::refused, target.name, "is not empty. Nothing was touched",
+                  fmt::format("add --overwrite '{}' to a new plan", target.name));
+    }
+    move_aside(s, config.data_directory);
+  }
+  auto id =
+      vault::SnapshotId::parse(s.point.stores.at("postgres").at("snapshot").get<std::string>());
+  if (!id) throw Error(Code::corrupt, "point " + s.point.id, "has no snapshot of PostgreSQL");
+  vault::SnapshotReader snapshot(s.vault, *id);
+  postgres::WriterOptions options;
+  options.os_user = config.os_user;
+  postgres::DataDirectoryWriter writer(config.data_directory, options);
+  std::uint64_t done = 0;
+  snapshot.for_each([&](const vault::Entry& entry) {
+    s.context.cancel.check();
+    write_entry(snapshot, entry, writer);
+    done += entry.size.value;
+    s.context.reporter.progress("data directory", done, snapshot.bytes().value, "bytes");
+  });
+  writer.finish();
+}
+
+void postgres_recovery(RestoreSession& s) {
+  check_vault_readable(s);
+  const auto& config = *s.context.config.postgres;
+  postgres::RecoveryTarget target;
+  target.restore_command = postgres::make_restore_command(
+      {fs::read_symlink("/proc/self/exe").string(), "--quiet", "wal-fetch", "--vault",
+       s.context.config.vault.string(), "%f", "%p"});
+  target.target_time = s.plan.to;
+  postgres::write_recovery_settings(config.data_directory, target, config.os_user);
+  s.context.reporter.note("start PostgreSQL now on " + config.data_directory.string());
+}
+
+void postgres_wait(RestoreSession& s) {
+  s.context.reporter.note("waiting until PostgreSQL has started and recovered");
+  postgres::wait_until_recovered(postgres_config(s.context.config), Deadline::after(s.wait_limit),
+                                 s.context.cancel);
+}
+
+}  // namespace lifeboat::recovery

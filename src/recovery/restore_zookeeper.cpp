@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "recovery/restore_session.hpp"
+#include "vault/chunks.hpp"
+#include "vault/snapshot.hpp"
+#include "zookeeper/kafka_nodes.hpp"
+#include "zookeeper/tree.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+// The saved tree, node by node, without holding more than a chunk of it.
+class SavedTree {
+ public:
+  SavedTree(const vault::Vault& vault, const vault::SnapshotId& id) : chunks_(vault) {
+    vault::SnapshotReader(vault, id).for_each([&](const vault::Entry& entry) {
+      if (entry.path == "znodes.jsonl") refs_ = entry.chunks;
+    });
+    if (refs_.empty()) throw Error(Code::corrupt, "ZooKeeper's snapshot", "holds no tree");
+  }
+  std::optional<zookeeper::Znode> next() {
+    for (;;) {
+      if (auto node = decoder_.next()) return node;
+      if (at_ == refs_.size()) {
+        decoder_.finish();
+        return std::nullopt;
+      }
+      decoder_.feed(chunks_.get(refs_[at_++]));
+    }
+  }
+
+ private:
+  vault::Chunks chunks_;
+  std::vector<vault::ChunkRef> refs_;
+  std::size_t at_ = 0;
+  zookeeper::TreeDecoder decoder_;
+};
+
+}  // namespace
+
+void zookeeper_wait(RestoreSession& s) {
+  auto skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
+  s.wait_until("start an empty ZooKeeper now at " + s.context.config.zookeeper->connect, [&] {
+    return zookeeper::target_state(zookeeper_config(s.context.config), s.context.cancel, skeleton)
+        .reachable;
+  });
+}
+
+void zookeeper_tree(RestoreSession& s) {
+  auto id =
+      vault::SnapshotId::parse(s.point.stores.at("zookeeper").at("snapshot").get<std::string>());
+  if (!id) throw Error(Code::corrupt, "point " + s.point.id, "has no snapshot of ZooKeeper");
+  SavedTree tree(s.vault, *id);
+  // A Kafka that is restored too is made anew: its nodes would promise logs that no disk holds.
+  bool without_kafka = s.restores(Store::kafka);
+  zookeeper::RestoreOptions options;
+  options.run = s.plan.id;
+  options.keep = [&](const zookeeper::Znode& node) {
+    if (without_kafka && zookeeper::is_kafka_path(node.path)) return false;
+    return zookeeper::kafka_keeps(node.path);
+  };
+  options.change = [](const zookeeper::Znode& node) { return zookeeper::kafka_moved_ahead(node); };
+  options.skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
+  options.overwrite = s.may_overwrite(s.context.config.zookeeper->connect);
+  auto result = zookeeper::restore_tree(
+      zookeeper_config(s.context.config), s.context.cancel, [&] { return tree.next(); }, options);
+  s.context.reporter.progress("znodes", result.created + result.overwritten + result.present,
+                              s.point.stores.at("zookeeper").value("nodes", 0u), "znodes");
+}
+
+void zookeeper_kafka(RestoreSession& s) {
+  std::string cluster_id = s.point.stores.contains("kafka")
+                               ? s.point.stores["kafka"].value("cluster_id", std::string())
+                               : std::string();
+  auto brokers = kafka_config(s.context.config).bootstrap;
+  s.wait_until("start Kafka's brokers now", [&] {
+    try {
+      auto info = s.cluster().metadata();
+      if (!cluster_id.empty() && info.cluster_id != cluster_id) {
+        throw Error(Code::failed, "Kafka",
+                    fmt::format("came up as cluster {}, but was {}", info.cluster_id, cluster_id),
+                    "stop the brokers; /cluster/id in ZooKeeper must be that of their disks");
+      }
+      for (const auto& topic : info.topics) {
+        for (const auto& partition : topic.partitions) {
+          if (partition.leader.value < 0) return false;
+        }
+      }
+      return !info.topics.empty();
+    } catch (const Error& e) {
+      if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
+      return false;
+    }
+  });
+}
+
+}  // namespace lifeboat::recovery

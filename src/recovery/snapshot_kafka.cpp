@@ -1,0 +1,51 @@
+#include "kafka/admin.hpp"
+#include "kafka/cluster.hpp"
+#include "kafka/fetcher.hpp"
+#include "recovery/backup.hpp"
+#include "recovery/kafka_document.hpp"
+#include "vault/snapshot.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+bool chosen(const KafkaConfig& config, const std::string& topic) {
+  auto any = [&](const std::vector<std::string>& globs) {
+    for (const auto& glob : globs) {
+      if (kafka::glob_matches(glob, topic)) return true;
+    }
+    return false;
+  };
+  return any(config.include) && !any(config.exclude);
+}
+
+KafkaDocument read_kafka(const Context& c) {
+  kafka::Cluster cluster(kafka_config(c.config), c.clock);
+  kafka::Admin admin(kafka_config(c.config), c.clock);
+  auto info = cluster.metadata();
+  KafkaDocument out;
+  out.cluster_id = info.cluster_id;
+  for (const auto& topic : info.topics) {
+    if (topic.internal || topic.partitions.empty() || !chosen(*c.config.kafka, topic.name))
+      continue;
+    out.topics.push_back({topic.name, topic.topic_id, static_cast<int>(topic.partitions.size()),
+                          static_cast<int>(topic.partitions.front().replicas.size()),
+                          admin.topic_configs(topic.name)});
+  }
+  for (const auto& group : admin.list_groups()) out.groups[group] = admin.committed(group);
+  return out;
+}
+
+}  // namespace
+
+nlohmann::json snapshot_kafka(const Context& c, vault::Vault vault) {
+  auto document = read_kafka(c);
+  vault::SnapshotWriter writer(vault, "kafka-metadata");
+  writer.add_file("kafka.json", 0600, c.clock.now(), to_json(document).dump());
+  nlohmann::json meta = {{"cluster_id", document.cluster_id},
+                         {"topics", document.topics.size()},
+                         {"groups", document.groups.size()}};
+  meta["snapshot"] = writer.finish(meta).hex();
+  return meta;
+}
+
+}  // namespace lifeboat::recovery
