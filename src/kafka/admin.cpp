@@ -76,6 +76,7 @@ const Result* only(const Result** results, std::size_t n, const std::string& sub
 struct Answer {
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   std::string message;
+  bool again = false;  // the same call may succeed a little later
 };
 
 }  // namespace
@@ -141,7 +142,7 @@ struct Admin::State {
     for (;;) {
       const auto answer = once(op, call, read);
       if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
-      if (!may_heal(answer.code) || clock.steady() >= end) {
+      if (!(answer.again || may_heal(answer.code)) || clock.steady() >= end) {
         throw client_error(answer.code, subject, doing, answer.message.c_str());
       }
       never.sleep_for(kPause);
@@ -196,7 +197,7 @@ std::vector<std::string> Admin::list_groups() {
         const auto* result = rd_kafka_event_ListConsumerGroups_result(event);
         std::size_t n = 0;
         const auto** errors = rd_kafka_ListConsumerGroups_result_errors(result, &n);
-        if (n > 0) return {rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0])};
+        if (n > 0) return {rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0]), false};
         groups.clear();
         const auto** valid = rd_kafka_ListConsumerGroups_result_valid(result, &n);
         for (std::size_t i = 0; i < n; ++i) {
@@ -387,7 +388,11 @@ void Admin::create_topic(const std::string& topic, int partitions, int replicati
         std::size_t n = 0;
         const auto** topics =
             rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
-        return topic_answer(only(topics, n, topic));
+        auto answer = topic_answer(only(topics, n, topic));
+        // The name of a topic that is just being deleted is not free yet.
+        answer.again = answer.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS &&
+                       state_->cluster.metadata().topic(topic) == nullptr;
+        return answer;
       });
   state_->wait_for_metadata(
       topic, "it was made, but has no leaders yet", [&](const TopicInfo* info) {

@@ -52,7 +52,7 @@ class FetchSink {
 
 struct FetchOptions {
   std::vector<std::string> include{"*"};  // globs (*, ?) on topic names
-  std::vector<std::string> exclude;
+  std::vector<std::string> exclude{};
   bool internal_topics = false;  // __consumer_offsets, __transaction_state
   // A single batch that is larger is still fetched whole, up to max_answer.
   ByteCount max_bytes_per_partition{4u << 20};

@@ -13,6 +13,8 @@ std::string to_string(const LogId& log) {
 }
 
 std::string protocol_error_name(std::int16_t code) {
+  if (code == 100) return "UNKNOWN_TOPIC_ID";  // newer than librdkafka's table
+  if (code == 103) return "INCONSISTENT_TOPIC_ID";
   // librdkafka's table has the protocol's numbers; its names miss only the prefix.
   const char* name = rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code));
   if (code == 0 || name == nullptr || std::string_view(name).starts_with("ERR_")) {

@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "kafka/admin.hpp"
+#include "kafka/broker_tools.hpp"
+#include "kafka/cluster.hpp"
+#include "kafka/offset_translation.hpp"
+#include "kafka/raw_producer.hpp"
+#include "kafka/record_batch.hpp"
+
+namespace lifeboat::kafka::test {
+namespace {
+
+using lifeboat::test::StackProcess;
+
+class RealProduce : public testing::Test {
+ protected:
+  StackProcess& stack = StackProcess::shared({"kafka"});
+  Config config = config_of(stack);
+  Admin admin{config, Clock::real()};
+  const Cancel never;
+
+  TopicPartition make_topic(const std::string& prefix, int partitions = 1) {
+    const TopicPartition tp{fresh_name(prefix), PartitionId(0)};
+    admin.create_topic(tp.topic, partitions, 1, {});
+    return tp;
+  }
+
+  std::string fetch_all(const TopicPartition& tp) {
+    const auto end = Cluster(config, Clock::real()).offsets({tp}).at(tp).high_watermark;
+    RememberingSink sink;
+    RunningFetcher fetcher(config, tp.topic, sink);
+    if (!wait_until([&] { return sink.reached(tp, end); })) throw std::runtime_error("no end");
+    return sink.log(tp)->bytes;
+  }
+
+  // Produces what is to be kept of a fetched log, and notes where it went.
+  static OffsetTranslation replay(RawProducer& producer, const std::string& log,
+                                  const TopicPartition& to, const Cancel& cancel) {
+    TransactionScan scan;
+    const auto split = split_batches(log);
+    for (const auto& batch : split.batches) scan.add(batch);
+    const ReplayFilter filter(scan.finish());
+    OffsetTranslation table;
+    for (const auto& batch : split.batches) {
+      if (filter.decide(batch) != Replay::keep) continue;
+      producer.produce(to, std::string(batch.bytes()),
+                       [&](Offset base, Offset next, Offset at) { table.add(base, next, at); });
+    }
+    producer.flush(cancel);
+    return table;
+  }
+
+  void expect_same_records(const TopicPartition& from, const TopicPartition& to,
+                           const OffsetTranslation& table) {
+    const auto before = consume(config, from);
+    const auto after = consume(config, to);
+    ASSERT_EQ(before.size(), after.size());
+    ASSERT_FALSE(before.empty());
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      ASSERT_EQ(before[i].second, after[i].second) << i;
+      ASSERT_EQ(table.translate(before[i].first), after[i].first) << before[i].first.value;
+    }
+    EXPECT_EQ(table.translate(before.back().first + 1), after.back().first + 1);
+  }
+};
+
+TEST_F(RealProduce, KeysValuesHeadersTimesAndOrderComeBackAndOffsetsTranslate) {
+  const auto from = make_topic("from");
+  const auto to = make_topic("to");
+  for (const char* codec : {"none", "gzip", "snappy", "lz4", "zstd"}) {
+    produce(config, from, {.records = 300, .codec = codec, .text = codec});
+    produce_transaction(config, from, 7, Ending::abort);
+    produce_transaction(config, from, 5, Ending::commit);
+  }
+  const auto log = fetch_all(from);
+  RawProducer producer(config, Clock::real());
+  const auto table = replay(producer, log, to, never);
+  expect_same_records(from, to, table);
+  EXPECT_EQ(table.new_end(), Offset(5 * 305));
+  // A later replay goes on behind it.
+  produce(config, from, {.records = 10});
+  EXPECT_EQ(OffsetTranslation::parse(table.serialise()), table);
+}
+
+TEST_F(RealProduce, ABrokerKilledInTheMiddleGetsEachBatchOnce) {
+  const auto from = make_topic("many");
+  const auto to = make_topic("once");
+  produce(config, from, {.records = 40000, .per_batch = 20});
+  const auto log = fetch_all(from);
+  const auto split = split_batches(log);
+  ASSERT_GT(split.batches.size(), 500u);
+
+  std::atomic<std::size_t> acknowledged = 0;
+  OffsetTranslation table;
+  RawProducer producer(config, Clock::real(), {.max_queued = ByteCount(64 * 1024)});
+  std::thread feeder([&] {
+    for (const auto& batch : split.batches) {
+      producer.produce(to, std::string(batch.bytes()), [&](Offset base, Offset next, Offset at) {
+        table.add(base, next, at);
+        ++acknowledged;
+      });
+    }
+  });
+  for (const std::size_t n : {split.batches.size() / 4, split.batches.size() / 2}) {
+    EXPECT_TRUE(wait_until([&] { return acknowledged >= n; }));
+    stack.command("kill kafka");
+    stack.command("start kafka");
+  }
+  feeder.join();
+  producer.flush(never);
+  EXPECT_EQ(acknowledged, split.batches.size());
+  EXPECT_EQ(table.ranges().size(), 1u);
+  expect_same_records(from, to, table);
+}
+
+TEST_F(RealProduce, AnotherWriterIsNoticedAndNamed) {
+  const auto from = make_topic("mine");
+  const auto to = make_topic("ours");
+  produce(config, from, {.records = 20, .per_batch = 10});
+  const auto log = fetch_all(from);
+  const auto split = split_batches(log);
+  RawProducer producer(config, Clock::real());
+  const auto give = [&] {
+    for (const auto& batch : split.batches) producer.produce(to, std::string(batch.bytes()), {});
+    producer.flush(never);
+  };
+  give();
+  produce(config, to, {.records = 3});
+  try {
+    give();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::refused);
+    EXPECT_EQ(error.subject(), to_string(to));
+    EXPECT_NE(error.hint().find(to.topic), std::string::npos);
+  }
+}
+
+TEST_F(RealProduce, WhatTheBrokerRefusesIsTold) {
+  const auto from = make_topic("large");
+  const TopicPartition to{fresh_name("small"), PartitionId(0)};
+  admin.create_topic(to.topic, 1, 1, {{"max.message.bytes", "200"}});
+  produce(config, from, {.records = 50, .per_batch = 50});
+  const auto log = fetch_all(from);
+  RawProducer producer(config, Clock::real());
+  try {
+    replay(producer, log, to, never);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::failed);
+    EXPECT_NE(error.message().find("MSG_SIZE_TOO_LARGE"), std::string::npos) << error.message();
+  }
+}
+
+TEST_F(RealProduce, ATopicThatIsNotThereIsNotFound) {
+  const auto from = make_topic("here");
+  produce(config, from, {.records = 5});
+  const auto log = fetch_all(from);
+  RawProducer producer(config, Clock::real());
+  try {
+    replay(producer, log, {"not-there", PartitionId(0)}, never);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::not_found);
+  }
+}
+
+}  // namespace
+}  // namespace lifeboat::kafka::test
