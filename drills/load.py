@@ -46,7 +46,7 @@ class Load:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         self._waiting = b""
-        self._answer(30)
+        self._answer(60)
 
     def __enter__(self):
         return self
@@ -72,7 +72,7 @@ class Load:
     def status(self):
         return self._command("status")
 
-    def wait_until_running(self, store, timeout=60):
+    def wait_until_running(self, store, timeout=120):
         """Until the load writes to the store, and has had an answer since."""
         before = self.status()[store]["acknowledged"]
         deadline = time.monotonic() + timeout
@@ -87,7 +87,7 @@ class Load:
     def stop(self):
         """Writes out what is under way, closes the ledger; the last status."""
         if self.summary is None:
-            answer = self._command("stop", 60)
+            answer = self._command("stop")
             if self._process.wait(timeout=30) != 0:
                 raise LoadError(f"the load ended with code {self._process.returncode}")
             self._process.stdin.close()
@@ -100,7 +100,7 @@ class Load:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
-    def _command(self, line, timeout=60):
+    def _command(self, line, timeout=120):
         try:
             self._process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError as error:

@@ -123,7 +123,7 @@ def group_lag(stack_path, program=None, group="group1"):
     command = [load_program(program), "group-lag", "--stack", str(stack_path), "--group", group]
     command += [f"{topic}:{count}" for topic, count in TOPICS.items()]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StoreUnreachable(f"Kafka: {error}") from error
     if done.returncode != 0:

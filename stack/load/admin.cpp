@@ -11,7 +11,7 @@
 namespace loadgen {
 namespace {
 
-constexpr int kTimeoutMs = 20'000;
+constexpr int kTimeoutMs = 60'000;
 
 template <auto Free>
 struct Deleter {

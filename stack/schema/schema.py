@@ -37,7 +37,7 @@ class ClickHouseError(SchemaError):
     pass
 
 
-def clickhouse(stack, statement, timeout=60):
+def clickhouse(stack, statement, timeout=180):
     """The answer's text; raises ClickHouseError with the server's words."""
     request = urllib.request.Request(stack["clickhouse"]["url"] + "/", data=statement.encode())
     try:
@@ -155,7 +155,7 @@ def assigned_partitions(stack):
     return int(rows.strip() or 0)
 
 
-def wait_for_consumers(stack, timeout=90):
+def wait_for_consumers(stack, timeout=180):
     """Returns when all partitions are assigned and have stayed so for a second."""
     wanted = sum(PARTITIONS.values())
     deadline = time.monotonic() + timeout
