@@ -7,6 +7,7 @@
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 #include "recovery/inspect.hpp"
+#include "recovery/vault_access.hpp"
 #include "store/directory_store.hpp"
 #include "vault/vault.hpp"
 
@@ -88,6 +89,7 @@ MadeVault make_vault(Session& session, bool dry_run) {
   store::DirectoryStore store(directory);
   if (vault::Vault::exists(store)) return {vault::Vault::open(store).id(), false};
   if (dry_run) return {"", true};
+  recovery::share_vault_with_postgres(session.config());
   return {vault::Vault::create(store, session.clock(), session.random()).id(), true};
 }
 

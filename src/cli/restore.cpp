@@ -40,7 +40,6 @@ int restore(const Globals& globals, const RestoreOptions& options) {
       throw Error(Code::cancelled, "", "not confirmed; nothing was done");
     }
   }
-  recovery::save_plan(session.config(), plan);
   return apply_and_tell(globals, session, vault.vault, plan, wait);
 }
 

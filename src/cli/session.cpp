@@ -20,7 +20,7 @@ Telling telling_for(const Globals& globals, Form form) {
   return isatty(STDERR_FILENO) != 0 ? Telling::terminal : Telling::lines;
 }
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
@@ -33,7 +33,7 @@ fs::path find_config_file(const Globals& globals) {
   const fs::path environment = given != nullptr ? given : "";
   for (const fs::path& path :
        {fs::path("lifeboat.yaml"), environment, fs::path("/etc/lifeboat/lifeboat.yaml")}) {
-    if (!path.empty() && exists(path)) return path;
+    if (!path.empty() && is_there(path)) return path;
   }
   return environment.empty() ? fs::path("lifeboat.yaml") : environment;
 }

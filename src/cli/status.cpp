@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 
 #include "cli/output.hpp"
 #include "cli/session.hpp"
@@ -25,34 +27,53 @@ int status(const Globals& globals) {
   return 0;
 }
 
-std::string cell(const nlohmann::json& value) {
+std::string cell(const nlohmann::json& object, const std::string& key) {
+  if (!object.contains(key)) return "-";
+  const auto& value = object[key];
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// One section of the status: an object as "name: value" lines, a list of objects as a table.
-void print_section(const std::string& name, const nlohmann::json& section) {
-  if (section.is_array() && !section.empty() && section.front().is_object()) {
-    std::vector<std::string> head;
-    for (const auto& [key, value] : section.front().items()) head.push_back(key);
-    Table table(head);
-    for (const auto& item : section) {
-      std::vector<std::string> cells;
-      for (const auto& key : head) cells.push_back(item.contains(key) ? cell(item[key]) : "-");
-      table.row(cells);
-    }
-    print_data(name + "\n" + table.text());
-  } else if (section.is_object()) {
-    print_data(name + "\n");
-    for (const auto& [key, value] : section.items()) {
-      print_data(fmt::format("  {}: {}\n", key, cell(value)));
-    }
-  } else {
-    print_data(fmt::format("{}: {}\n", name, section.empty() ? "none" : cell(section)));
+// A list of objects as a table of these members; an absent one is "-".
+void print_list(const nlohmann::json& list, const std::vector<std::string>& members) {
+  if (list.empty()) return;
+  std::vector<std::string> head;
+  for (auto member : members) {
+    std::transform(member.begin(), member.end(), member.begin(), [](unsigned char c) {
+      return c == '_' ? ' ' : static_cast<char>(std::toupper(c));
+    });
+    head.push_back(member);
   }
+  Table table(head);
+  for (const auto& item : list) {
+    std::vector<std::string> cells;
+    for (const auto& member : members) cells.push_back(cell(item, member));
+    table.row(cells);
+  }
+  print_data(table.text());
 }
 
 void print_status(const nlohmann::json& status) {
-  for (const auto& [name, section] : status.items()) print_section(name, section);
+  const auto& points = status.at("points");
+  print_data(fmt::format("vault   {} in {}\n", cell(status.at("vault"), "id"),
+                         cell(status.at("vault"), "path")));
+  std::string newest = "none yet";
+  if (points.contains("newest")) {
+    newest = fmt::format("the newest is {}, {} old", cell(points, "newest"),
+                         format_seconds(points.at("age_seconds").get<double>()));
+  }
+  print_data(fmt::format("points  {}, {} broken; {}\n", cell(points, "count"),
+                         cell(points, "broken"), newest));
+  for (const auto& [store, state] : status.at("stores").items()) {
+    print_data(fmt::format("{:<11} {}\n", store,
+                           state.at("reachable").get<bool>()
+                               ? "reachable"
+                               : "NOT REACHABLE: " + cell(state, "problem")));
+  }
+  print_list(status.at("logs"), {"log", "next", "source_end", "behind", "gaps", "newest"});
+  for (const auto& gap : status.at("gaps")) {
+    print_data(fmt::format("gap [{}, {}) in {}: {}\n", cell(gap, "from"), cell(gap, "to"),
+                           cell(gap, "log"), cell(gap, "why")));
+  }
 }
 
 }  // namespace

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cctype>
 #include <memory>
 
 #include "cli/output.hpp"
@@ -22,7 +20,6 @@ struct VerifyOptions {
 };
 vault::VerifyOptions what_to_verify(Session& session, const vault::Vault& vault,
                                     const VerifyOptions& options);
-std::string verdict_word(recovery::Verdict verdict);
 void print_result(const recovery::VerifyResult& result);
 nlohmann::json result_json(const recovery::VerifyResult& result);
 int status_of(recovery::Verdict verdict);
@@ -65,18 +62,6 @@ int status_of(recovery::Verdict verdict) {
   return exit_code(Code::could_not_verify);
 }
 
-std::string verdict_word(recovery::Verdict verdict) {
-  switch (verdict) {
-    case recovery::Verdict::verified:
-      return "VERIFIED";
-    case recovery::Verdict::failed:
-      return "FAILED";
-    case recovery::Verdict::could_not_verify:
-      return "COULD NOT VERIFY";
-  }
-  return "COULD NOT VERIFY";
-}
-
 void print_result(const recovery::VerifyResult& result) {
   const auto& report = result.report;
   for (const auto& damage : report.damages) {
@@ -85,8 +70,9 @@ void print_result(const recovery::VerifyResult& result) {
   }
   if (report.more_damages != 0) print_data(fmt::format("and {} more\n", report.more_damages));
   for (const auto& what : result.unchecked) print_data("not checked: " + what + "\n");
-  print_data(fmt::format("{}: {} objects, {} points, {} read\n", verdict_word(result.verdict),
-                         report.objects, report.points, format_bytes(report.bytes)));
+  print_data(fmt::format("{}: {} objects, {} points, {} read\n",
+                         recovery::to_string(result.verdict), report.objects, report.points,
+                         format_bytes(report.bytes)));
   if (result.verdict == recovery::Verdict::failed) {
     say("  next: `lifeboat verify --point P` says of each point whether it is whole; take a new "
         "one with `lifeboat backup`");
@@ -102,7 +88,7 @@ nlohmann::json result_json(const recovery::VerifyResult& result) {
                        {"problem", damage.problem},
                        {"hits", damage.hits}});
   }
-  return {{"verdict", verdict_word(result.verdict)},
+  return {{"verdict", recovery::to_string(result.verdict)},
           {"objects", result.report.objects},
           {"points", result.report.points},
           {"bytes", result.report.bytes.value},

@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "cli/output.hpp"
-#include "cli/reporters.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 #include "recovery/wal_fetch.hpp"
+#include "store/directory_store.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -15,18 +15,16 @@ namespace {
 struct WalFetchOptions {
   std::string name;
   std::string destination;
+  std::string vault;
 };
 
 // Signals keep their default here: a shutdown of PostgreSQL ends its restore_command by SIGTERM and
 // looks for just that.
 int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
-  auto config = recovery::load_config(find_config_file(globals));
-  Random random;
-  Cancel never;
-  auto reporter = make_reporter(Telling::nothing, Clock::real());
-  recovery::Context context{config, Clock::real(), random, never, *reporter};
-  auto vault = recovery::open_vault(config);
-  bool found = recovery::wal_fetch(context, vault.vault, options.name, options.destination);
+  std::filesystem::path directory = options.vault;
+  if (directory.empty()) directory = recovery::load_config(find_config_file(globals)).vault;
+  store::DirectoryStore store(directory);
+  bool found = recovery::wal_fetch(vault::Vault::open(store), options.name, options.destination);
   if (!globals.quiet) {
     say("lifeboat: " + options.name + (found ? " fetched" : " is not in the logbook"));
   }
@@ -41,6 +39,8 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
       "wal-fetch", "Fetch one WAL file out of the logbook (PostgreSQL's restore_command)");
   verb->add_option("NAME", options->name, "%f: name of a WAL file or timeline history")->required();
   verb->add_option("DESTINATION", options->destination, "%p: where to put it")->required();
+  verb->add_option("--vault", options->vault,
+                   "The vault's folder: lifeboat.yaml, which holds passwords, is not read then");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return wal_fetch(g, *options); }, Form::other);

@@ -1,0 +1,194 @@
+"""What the tests of the program share: the real binary in folders of its own, and the real stack.
+
+The binary is $LIFEBOAT_BINARY, else lifeboat in $LIFEBOAT_BUILD/bin, else in build/bin. Nothing here waits for a fixed
+time, and PATIENCE is only a limit.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "stack"), str(ROOT / "drills")]
+
+import load  # noqa: E402
+import stores  # noqa: E402
+from stack import Stack  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("LIFEBOAT_BUILD") or ROOT / "build")
+BINARY = os.environ.get("LIFEBOAT_BINARY") or str(BUILD / "bin" / "lifeboat")
+LOAD = os.environ.get("LIFEBOAT_LOAD") or str(BUILD / "bin" / "lifeboat-load")
+SCHEMA = ROOT / "stack" / "schema" / "schema.py"
+PATIENCE = 240
+
+OK, FAILED, USAGE, REFUSED, UNAVAILABLE, CORRUPT, COULD_NOT_VERIFY, NO_SPACE, STOPPED = 0, 1, 2, 3, 4, 5, 6, 7, 130
+
+
+def seeded(name):
+    """A source of chance whose seed is printed, and can be given as $LIFEBOAT_SEED."""
+    seed = int(os.environ.get("LIFEBOAT_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"{name}: LIFEBOAT_SEED={seed}", flush=True)
+    return random.Random(seed)
+
+
+def until(condition, what, seconds=PATIENCE):
+    """The first true result of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+    return result
+
+
+def temporary_folder(test):
+    """Deleted at the end of the test (or the class). Other users may enter it: PostgreSQL is one."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-cli-"))
+    folder.chmod(0o755)
+    clean = test.addClassCleanup if isinstance(test, type) else test.addCleanup
+    clean(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+class Ended:
+    """How a call of the program ended."""
+
+    def __init__(self, words, code, out, err):
+        self.words, self.code, self.out, self.err = words, code, out, err
+
+    def json(self):
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+    def events(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __str__(self):
+        return f"lifeboat {' '.join(self.words)}: exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class Lifeboat:
+    """The program with one lifeboat.yaml. `under` is put before it (a wrapper command)."""
+
+    def __init__(self, folder, config=None):
+        self.folder = pathlib.Path(folder)
+        self.config = pathlib.Path(config or self.folder / "lifeboat.yaml")
+
+    def words(self, words, config=True):
+        return [BINARY, *(["--config", str(self.config)] if config else []), *map(str, words)]
+
+    def run(self, *words, config=True, timeout=PATIENCE, environment=None, preexec=None, stdin=None):
+        done = subprocess.run(self.words(words, config), cwd=self.folder, timeout=timeout, capture_output=True,
+                              text=True, errors="replace", stdin=stdin or subprocess.DEVNULL, preexec_fn=preexec,
+                              env=dict(clean_environment(), **(environment or {})))
+        return Ended(list(map(str, words)), done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words, log=None):
+        """A process that goes on; the caller ends it. stdout and stderr go to the file `log`."""
+        path = pathlib.Path(log or self.folder / f"{words[0]}.log")
+        with open(path, "ab") as out:
+            process = subprocess.Popen(self.words(words), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, env=clean_environment())
+        process.log = path
+        return process
+
+    def vault_path(self):
+        return self.folder / "vault"
+
+
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LIFEBOAT_CONFIG", "PG"))}
+
+
+def end(process):
+    """For addCleanup: nothing that a test started outlives it."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def config_text(info, folder, stores_wanted=("postgres", "kafka", "clickhouse", "zookeeper"), **changes):
+    """lifeboat.yaml for a local stack; `changes` replace single values (see below)."""
+    value = {"vault": f"{folder}/vault", "point_every": "1h", "flush_interval": "1s",
+             "postgres_password": info.get("postgres", {}).get("password"), "clickhouse_password": None, **changes}
+    lines = [f"vault: {value['vault']}", f"point_every: {value['point_every']}",
+             f"flush_interval: {value['flush_interval']}"]
+    if "postgres" in stores_wanted:
+        postgres = info["postgres"]
+        port = value.get("postgres_port", postgres["port"])
+        lines += ["postgres:", f"  url: postgresql://{postgres['user']}@{postgres['host']}:{port}/{postgres['database']}",
+                  f"  password: {value['postgres_password']}", "  slot: " + value.get("slot", "lifeboat"),
+                  f"  data_directory: {value.get('data_directory', postgres['data'])}",
+                  f"  os_user: {postgres['os_user']}"]
+    if "kafka" in stores_wanted:
+        lines += ["kafka:", f"  bootstrap: [{value.get('bootstrap', info['kafka']['bootstrap'])}]"]
+    if "clickhouse" in stores_wanted:
+        clickhouse = info["clickhouse"]
+        lines += ["clickhouse:", f"  url: {value.get('clickhouse_url', clickhouse['url'])}",
+                  f"  databases: [{value.get('databases', 'posthog')}]",
+                  f"  backup_disk: {clickhouse['backup_disk']}", f"  backup_path: {clickhouse['backup_path']}"]
+        if value["clickhouse_password"]:
+            lines += [f"  password: {value['clickhouse_password']}"]
+    if "zookeeper" in stores_wanted:
+        lines += ["zookeeper:", f"  connect: {value.get('zookeeper_connect', info['zookeeper']['connect'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def unused_port():
+    """Nothing listens there for now."""
+    import socket
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def apply_schema(stack, slow_view=None):
+    more = ["--slow-view", str(slow_view)] if slow_view else []
+    subprocess.run([sys.executable, str(SCHEMA), "apply", "--stack", stack.json_path, "--load", LOAD, *more],
+                   check=True, timeout=PATIENCE)
+
+
+def clickhouse(info, statement, timeout=60):
+    request = urllib.request.Request(info["clickhouse"]["url"] + "/", data=statement.encode())
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.read().decode().rstrip("\n")
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{statement}: {error.read().decode(errors='replace')}") from error
+
+
+def consumed(info):
+    """How many events ClickHouse has taken from Kafka."""
+    return int(clickhouse(info, "SELECT count() FROM posthog.events_recent"))
+
+
+def vault_objects(vault):
+    """The files of a vault, without what is being written."""
+    return sorted(path for path in pathlib.Path(vault).rglob("*")
+                  if path.is_file() and not any(part.startswith(".") for part in path.relative_to(vault).parts))
+
+
+def fingerprint(folder):
+    """Names, sizes, modes and change times of all below: equal only when nothing was touched."""
+    out = {}
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:
+            continue
+        out[str(path.relative_to(folder))] = (stat.st_mode, stat.st_size, stat.st_mtime_ns)
+    return out
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
