@@ -53,7 +53,7 @@ def column(body, record_size, typecode, at):
 
 
 class Messages:
-    """One topic's messages. `acked[n]` is the time of the acknowledgement in unix seconds, or None."""
+    """One topic's messages. `acked[n]`: when it was acknowledged, unix seconds, or None."""
 
     RECORD = 64
 

@@ -62,7 +62,7 @@ class Load:
                     raise
 
     def pause(self, store):
-        """Kafka: flushes for at most a second, then the producer ends and what is left is in doubt."""
+        """Kafka: flushes for at most a second; then the producer ends, the rest is in doubt."""
         return self._command(f"pause {store}")
 
     def resume(self, store):
