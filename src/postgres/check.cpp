@@ -30,7 +30,7 @@ Finding check_wal_level(Connection& sql) {
 Finding check_walsenders(Connection& sql) {
   const auto answer = sql.query(
       "SELECT pg_catalog.current_setting('max_wal_senders')::int, "
-      "(SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walsender')");
+      "(SELECT count(*) FROM pg_catalog.pg_stat_replication)");
   const auto most = answer.number(0, 0);
   const auto used = answer.number(0, 1);
   const auto what = fmt::format("{} of {} used", used, most);

@@ -211,7 +211,13 @@ void Connection::throw_not_connected(Mode mode, const Config& config) const {
     throw Error(Code::unavailable, server_, "no walsender is free (53300)",
                 "raise max_wal_senders in postgresql.conf and restart the server");
   }
-  throw make_error(server_, refusal, Code::unavailable);
+  const auto error = make_error(server_, refusal, Code::unavailable);
+  if (mode == Mode::replication && refusal.sqlstate == "42501") {
+    throw Error(
+        error.code(), server_, error.message(),
+        fmt::format("a superuser can run: ALTER ROLE \"{}\" REPLICATION", PQuser(conn_.get())));
+  }
+  throw error;
 }
 
 int Connection::server_version() const {

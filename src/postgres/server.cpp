@@ -114,8 +114,13 @@ bool drop_slot(const Config& config, std::string_view slot, const Cancel& cancel
 
 Lsn switch_wal(const Config& config, const Cancel& cancel) {
   Connection sql(config, Mode::sql, cancel);
-  return while_doing("switching to a new WAL segment",
-                     [&] { return sql.query("SELECT pg_catalog.pg_switch_wal()").lsn(0, 0); });
+  try {
+    return sql.query("SELECT pg_catalog.pg_switch_wal()").lsn(0, 0);
+  } catch (const Error& error) {
+    if (sqlstate_of(error) != "42501") throw;
+    throw Error(Code::denied, sql.server(), error.message(),
+                "a superuser can run: GRANT EXECUTE ON FUNCTION pg_switch_wal() TO <role>");
+  }
 }
 
 Lsn current_lsn(const Config& config, const Cancel& cancel) {

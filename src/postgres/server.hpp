@@ -49,7 +49,8 @@ Lsn ensure_slot(Connection& replication, std::string_view slot);
 // False when it was not there. Error(refused) while somebody streams from it.
 bool drop_slot(const Config& config, std::string_view slot, const Cancel& cancel = no_cancel());
 
-// Ends the current WAL segment; returns the end of its last record.
+// Ends the current WAL segment; returns the end of its last record. Needs a superuser, or EXECUTE
+// on pg_switch_wal(); nothing else here needs more than the REPLICATION privilege.
 Lsn switch_wal(const Config& config, const Cancel& cancel = no_cancel());
 // What is flushed on a primary (every commit that was acknowledged lies below it, unless the client
 // set synchronous_commit=off), what is replayed on a standby.

@@ -43,7 +43,7 @@ std::string hint_of(std::string_view state) {
   if (state == "28000") {
     return "check that the role exists and that pg_hba.conf lets it in, also for \"replication\"";
   }
-  if (state == "42501") return "a superuser can run: ALTER ROLE <user> REPLICATION";
+  if (state == "42501") return "grant it to the role, or use another role";
   if (state == "55006") return "is another lifeboat running with the same slot?";
   return {};
 }

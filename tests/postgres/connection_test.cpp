@@ -217,7 +217,24 @@ TEST_F(RealServer, ARoleWithoutReplicationIsDenied) {
   config.password = "norepl-secret";
   const auto error = error_of([&] { identify(config); });
   EXPECT_EQ(error.code(), Code::denied) << error.what();
-  EXPECT_THAT(error.hint(), HasSubstr("REPLICATION"));
+  EXPECT_THAT(error.hint(), HasSubstr("ALTER ROLE \"norepl\" REPLICATION"));
+}
+
+TEST_F(RealServer, ARoleThatCanOnlyReplicateIsEnough) {
+  server_->sql("DROP ROLE IF EXISTS replicator");
+  server_->sql("CREATE ROLE replicator LOGIN REPLICATION PASSWORD 'replicator-secret'");
+  auto config = server_->config();
+  config.conninfo += " user=replicator";
+  config.password = "replicator-secret";
+  for (const auto& finding : check(config)) {
+    EXPECT_TRUE(finding.ok) << finding.name << ": " << finding.what << " / " << finding.hint;
+  }
+  EXPECT_TRUE(ensure_slot(config, "s3").restart_lsn);
+  EXPECT_GT(current_lsn(config), Lsn());
+  EXPECT_TRUE(drop_slot(config, "s3"));
+  const auto error = error_of([&] { switch_wal(config); });
+  EXPECT_EQ(error.code(), Code::denied);
+  EXPECT_THAT(error.hint(), HasSubstr("pg_switch_wal"));
 }
 
 TEST_F(RealServer, AnUnknownDatabaseIsAMistakeInTheConfiguration) {

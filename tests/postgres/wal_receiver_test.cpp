@@ -90,6 +90,13 @@ TEST_F(RealWal, ByteForByteOverSegments) {
   EXPECT_EQ(status.timeline, t1);
   // The slot is in use: it is not dropped, and a second receiver is told so.
   EXPECT_THROW(drop_slot(server_.config(), kSlot), Error);
+  {
+    WalArchive other(dir_.path() / "other");
+    RunningReceiver second(server_.config(), other);
+    EXPECT_TRUE(
+        eventually([&] { return second->status().last_error.find("55006") != std::string::npos; }));
+    EXPECT_EQ(other.end(t1), Lsn());
+  }
   receiver.stop();
   EXPECT_TRUE(eventually(
       [&] { return slot_state(server_.config(), kSlot).activity == SlotActivity::inactive; }));
@@ -200,10 +207,20 @@ TEST_F(RealWal, WhileNobodyListensTheSlotKeepsTheWal) {
   expect_same_wal(server_, t1, archive_.begin(t1));
 }
 
-TEST_F(RealWal, RemovedWalIsAGapAndTheStreamGoesOn) {
+// Of a superuser, who can list pg_wal, and of a role that can do nothing but replicate.
+class RealGap : public RealWal, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(RealSuperuser, RealGap, testing::Bool());
+
+TEST_P(RealGap, RemovedWalIsAGapAndTheStreamGoesOn) {
   start("max_slot_wal_keep_size = 1MB\nmin_wal_size = 32MB\nmax_wal_size = 32MB");
+  auto config = server_.config();
+  if (!GetParam()) {
+    server_.sql("CREATE ROLE archiver LOGIN REPLICATION PASSWORD 'only-replication'");
+    config.conninfo += " user=archiver";
+    config.password = "only-replication";
+  }
   {
-    RunningReceiver receiver(server_.config(), archive_);
+    RunningReceiver receiver(config, archive_);
     write_some(server_);
     ASSERT_TRUE(archived(server_, t1));
   }
@@ -215,7 +232,7 @@ TEST_F(RealWal, RemovedWalIsAGapAndTheStreamGoesOn) {
     return slot_state(server_.config(), kSlot).wal_status == "lost" &&
            !fs::exists(server_.data() / "pg_wal" / wal_file_name(t1, held, kSegment));
   }));
-  RunningReceiver receiver(server_.config(), archive_);
+  RunningReceiver receiver(config, archive_);
   ASSERT_TRUE(archived(server_, t1));
   ASSERT_EQ(archive_.gaps().size(), 1u);
   const auto gap = archive_.gaps()[0];
