@@ -341,7 +341,7 @@ void make_chroot(const Config& config, const Cancel& cancel) {
 // True when this run began earlier and goes on now.
 bool may_begin(const TargetState& state, const RestoreOptions& options,
                const std::string& subject) {
-  if (!state.ephemeral.empty()) {
+  if (!options.gates.empty() && !state.ephemeral.empty()) {
     throw Error(Code::refused, subject,
                 fmt::format("a living server is registered: {}", fmt::join(state.ephemeral, ", ")),
                 "stop the servers that use it; then wait for the end of their sessions, or empty "

@@ -138,9 +138,10 @@ struct RestoreResult {
 // not whole. A chroot that does not exist is made.
 // ACLs: a node that everybody may change is made with its own at once; any other gets its own after
 // all nodes are there (until then: the `auth` of this session, or world when there is none).
-// Error(refused), nothing touched: not empty, an unfinished run of another id, or somebody holds an
-// ephemeral node (a living server): names what is there. Error(conflict): somebody worked on the
-// tree meanwhile; once they are stopped, the same run goes on. Error(denied): names the node.
+// Error(refused), nothing touched: not empty, an unfinished run of another id, or, where there are
+// gates, somebody holds an ephemeral node (a living server): names what is there. Error(conflict):
+// somebody worked on the tree meanwhile; once they are stopped, the same run goes on.
+// Error(denied): names the node.
 RestoreResult restore_tree(const Config& config, const Cancel& cancel,
                            const std::function<std::optional<Znode>()>& next,
                            const RestoreOptions& options);
