@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "postgres/restore.hpp"
 #include "recovery/restore_session.hpp"
+#include "recovery/vault_access.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::recovery {
@@ -39,22 +40,6 @@ void write_entry(const vault::SnapshotReader& snapshot, const vault::Entry& entr
   }
 }
 
-// The server asks for WAL as its own user: without a right to read the vault it would give up.
-void check_vault_readable(const RestoreSession& s) {
-  const auto& user = s.context.config.postgres->os_user;
-  auto perms = fs::status(s.context.config.vault).permissions();
-  using fs::perms;
-  bool others = (perms & perms::others_exec) != perms::none;
-  bool group = (perms & perms::group_exec) != perms::none;
-  if (user.empty() || others || group) return;
-  throw Error(
-      Code::denied, s.context.config.vault.string(),
-      fmt::format("can be read by its owner only; PostgreSQL's user '{}' must read it to get "
-                  "its WAL",
-                  user),
-      fmt::format("chgrp -R {} the vault and chmod -R g+rX it, then apply again", user));
-}
-
 }  // namespace
 
 void postgres_data(RestoreSession& s) {
@@ -85,7 +70,7 @@ void postgres_data(RestoreSession& s) {
 }
 
 void postgres_recovery(RestoreSession& s) {
-  check_vault_readable(s);
+  check_postgres_can_fetch(s.context.config);
   const auto& config = *s.context.config.postgres;
   postgres::RecoveryTarget target;
   target.restore_command = postgres::make_restore_command(

@@ -138,7 +138,7 @@ void DirectoryStore::create(const std::filesystem::path& directory) {
   if (!parent.has_filename()) parent = parent.parent_path();
   parent = parent.parent_path();
   create(parent);
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (::mkdir(directory.c_str(), 0750) != 0 && errno != EEXIST) {
     throw system_error(errno, "directory " + directory.string(), "cannot create");
   }
   sync_directory(parent);
@@ -160,7 +160,7 @@ std::optional<DirectoryStore::Place> DirectoryStore::find(const std::string& nam
     int parent = place.directory.get();
     Fd next(::openat(parent, segment.c_str(), kOpenDirectory));
     if (!next && errno == ENOENT && make_directories) {
-      if (::mkdirat(parent, segment.c_str(), 0700) != 0 && errno != EEXIST) {
+      if (::mkdirat(parent, segment.c_str(), 0750) != 0 && errno != EEXIST) {
         throw system_error(errno, place.subject, "cannot make its directory");
       }
       next = Fd(::openat(parent, segment.c_str(), kOpenDirectory));
@@ -309,7 +309,7 @@ void DirectoryStore::replace(const Place& place, Temporary& file) {
 bool DirectoryStore::open_temporary_directory() {
   std::lock_guard guard(mutex_);
   if (temporary_) return true;
-  if (::mkdirat(root_.get(), kTemporaryDirectory, 0700) != 0 && errno != EEXIST) {
+  if (::mkdirat(root_.get(), kTemporaryDirectory, 0750) != 0 && errno != EEXIST) {
     if (errno == EROFS || errno == EACCES || errno == EPERM) return false;
     throw system_error(errno, describe(), "cannot make its directory for temporary files");
   }
@@ -335,7 +335,7 @@ DirectoryStore::Temporary DirectoryStore::write_temporary(const std::string& nam
   for (;;) {
     Temporary file(temporary_.get(), std::to_string(::getpid()) + "-" + std::to_string(++counter_));
     file.fd = Fd(::openat(file.directory, file.name.c_str(),
-                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640));
     if (!file.fd && errno == EEXIST) continue;  // left by a killed process with our id
     if (!file.fd) throw system_error(errno, subject(name), "cannot make a temporary file");
     lock(file.fd.get(), subject(name));  // so that remove_leftovers() knows it is in use
@@ -361,7 +361,7 @@ void DirectoryStore::remove_leftovers() {
 }
 
 Fd DirectoryStore::lock_names() {
-  Fd fd(::openat(root_.get(), kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd fd(::openat(root_.get(), kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640));
   if (!fd) throw system_error(errno, describe(), "cannot open its lock file");
   lock(fd.get(), describe());
   return fd;
