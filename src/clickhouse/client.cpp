@@ -328,8 +328,9 @@ std::string without_secrets(std::string_view sql) {
   sql = sql.substr(0, longest);
   // A quoted text that follows a name which speaks of a secret: kafka_sasl_password = 'x',
   // PASSWORD 'x', IDENTIFIED BY 'x', secret_access_key='x'.
+  // The second form is a statement inside a literal, where quotes are escaped.
   static const std::regex secret(
-      R"re(((?:password|secret|access_key|token|credential|identified\s+(?:with\s+\w+\s+)?by|api_key)\w*["`]?\s*[=(:,]?\s*)'(?:[^'\\]|\\.)*('|$))re",
+      R"re(((?:password|secret|access_key|token|credential|identified\s+(?:with\s+\w+\s+)?by|api_key)\w*["`]?\s*[=(:,]?\s*)(?:'(?:[^'\\]|\\.)*(?:'|$)|\\+'[^']*(?:'|$)))re",
       std::regex::icase | std::regex::optimize);
   return std::regex_replace(std::string(sql), secret, "$1'***'");
 }

@@ -1,20 +1,12 @@
 #include <algorithm>
 
+#include "clickhouse/consumption.hpp"
 #include "clickhouse/restore.hpp"
 
 namespace lifeboat::clickhouse {
 namespace {
 
 using nlohmann::json;
-
-std::string filter(const std::vector<TableRef>& tables) {
-  std::string pairs;
-  for (const auto& table : tables) {
-    pairs += (pairs.empty() ? "(" : ", (") + quote_literal(table.database) + ", " +
-             quote_literal(table.name) + ")";
-  }
-  return "(database, table) IN (" + pairs + ")";
-}
 
 // A position that librdkafka does not know (RD_KAFKA_OFFSET_INVALID, -1001) and its other logical
 // offsets are below 0.
@@ -45,6 +37,31 @@ Error late(const std::string& what, const ConsumerActivity& activity) {
 
 }  // namespace
 
+std::string in_tables(const std::vector<TableRef>& tables) {
+  std::string pairs;
+  for (const auto& table : tables) {
+    pairs += (pairs.empty() ? "(" : ", (") + quote_literal(table.database) + ", " +
+             quote_literal(table.name) + ")";
+  }
+  return "(database, table) IN (" + pairs + ")";
+}
+
+std::string names_of(const std::vector<TableRef>& tables) {
+  std::string all;
+  for (const auto& table : tables) all += (all.empty() ? "" : ", ") + to_string(table);
+  return all;
+}
+
+std::string busy_tables(Client& client, const std::vector<TableRef>& tables) {
+  auto row = client.row(fmt::format(
+      "SELECT arrayStringConcat(groupUniqArray(concat(database, '.', table)), ', ') AS busy FROM ("
+      "SELECT database, table FROM system.kafka_consumers WHERE is_currently_used AND {0} "
+      "UNION ALL SELECT database, table FROM system.background_schedule_pool "
+      "WHERE executing AND log_name LIKE 'StorageKafka%' AND {0})",
+      in_tables(tables)));
+  return row.value("busy", "");
+}
+
 std::vector<ConsumerPosition> consumer_positions(Client& client,
                                                  const std::vector<TableRef>& tables) {
   std::vector<ConsumerPosition> positions;
@@ -53,7 +70,7 @@ std::vector<ConsumerPosition> consumer_positions(Client& client,
       "SELECT database, table, topic, partition, offset FROM system.kafka_consumers ARRAY JOIN "
       "assignments.topic AS topic, assignments.partition_id AS partition, "
       "assignments.current_offset AS offset WHERE " +
-      filter(tables) + " ORDER BY ALL");
+      in_tables(tables) + " ORDER BY ALL");
   try {
     for (const auto& row : rows) {
       positions.push_back(
@@ -75,7 +92,7 @@ ConsumerActivity consumer_activity(Client& client, const std::vector<TableRef>& 
       "sum(length(assignments.topic)) AS partitions, max(is_currently_used) AS working, "
       "argMax(exceptions.text[-1], exceptions.time[-1]) AS last "
       "FROM system.kafka_consumers WHERE " +
-      filter(tables));
+      in_tables(tables));
   try {
     ConsumerActivity activity;
     activity.messages_read = row.at("messages").get<std::uint64_t>();

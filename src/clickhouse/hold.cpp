@@ -1,8 +1,7 @@
 #include "clickhouse/hold.hpp"
 
-#include <fmt/ranges.h>
-
 #include "base/log.hpp"
+#include "clickhouse/consumption.hpp"
 
 namespace lifeboat::clickhouse {
 namespace {
@@ -11,41 +10,12 @@ constexpr int kUnknownTable = 60;
 constexpr int kUnknownDatabase = 81;
 constexpr int kNothingToControl = 36;  // "has no controllable background activity"
 
-std::string in_list(const std::vector<TableRef>& tables) {
-  std::vector<std::string> pairs;
-  for (const auto& table : tables) {
-    pairs.push_back(
-        fmt::format("({}, {})", quote_literal(table.database), quote_literal(table.name)));
-  }
-  return fmt::format("(database, table) IN ({})", fmt::join(pairs, ", "));
-}
-
-std::string names(const std::vector<TableRef>& tables) {
-  std::vector<std::string> all;
-  for (const auto& table : tables) all.push_back(to_string(table));
-  return fmt::format("{}", fmt::join(all, ", "));
-}
-
-// Tables in which a consumer works or whose loop is in a round. A round that begins after SYSTEM
-// PAUSE returned does nothing, so the loop's state closes the moment between two rounds in which no
-// consumer is marked as used and the next round has already passed its check.
-std::string busy_tables(Client& client, const std::vector<TableRef>& tables) {
-  const std::string filter = in_list(tables);
-  auto row = client.row(fmt::format(
-      "SELECT arrayStringConcat(groupUniqArray(concat(database, '.', table)), ', ') AS busy FROM ("
-      "SELECT database, table FROM system.kafka_consumers WHERE is_currently_used AND {0} "
-      "UNION ALL SELECT database, table FROM system.background_schedule_pool "
-      "WHERE executing AND log_name LIKE 'StorageKafka%' AND {0})",
-      filter));
-  return row.value("busy", "");
-}
-
 // Changes when a message is read, an offset is committed, or a consumer is another one.
 std::string consumption_state(Client& client, const std::vector<TableRef>& tables) {
   return client.execute(
       "SELECT database, table, consumer_id, num_messages_read, num_commits "
       "FROM system.kafka_consumers WHERE " +
-      in_list(tables) + " ORDER BY ALL");
+      in_tables(tables) + " ORDER BY ALL");
 }
 
 std::string start_command(const TableRef& table) {
@@ -91,7 +61,7 @@ void kill_quietly(Client& client, const std::string& id) {
 
 std::uint64_t queued_files(Client& client, const std::vector<TableRef>& tables) {
   auto row = client.row("SELECT sum(data_files) AS files FROM system.distribution_queue WHERE " +
-                        in_list(tables));
+                        in_tables(tables));
   return row.value("files", std::uint64_t{0});
 }
 
@@ -126,7 +96,7 @@ Hold::Hold(Client& client, std::vector<TableRef> tables, const Deadline& idle_by
     } catch (const Error& worse) {
       spdlog::error("{}; {}", worse.what(), worse.hint());
     }
-    throw std::move(error).during("holding " + names(tables_));
+    throw std::move(error).during("holding " + names_of(tables_));
   }
 }
 
@@ -141,7 +111,7 @@ Hold::~Hold() {
 void Hold::check_still() {
   const auto busy = busy_tables(client_, tables_);
   if (busy.empty() && consumption_state(client_, tables_) == state_when_idle_) return;
-  throw Error(Code::conflict, busy.empty() ? names(tables_) : busy,
+  throw Error(Code::conflict, busy.empty() ? names_of(tables_) : busy,
               "consumed although it was held: somebody started it, or the server was restarted",
               "run the same command again");
 }
@@ -191,7 +161,7 @@ void flush_distributed(Client& client, const std::vector<TableRef>& tables,
   for (const auto& table : tables) client.execute("SYSTEM FLUSH DISTRIBUTED " + table.quoted());
   while (queued_files(client, tables) != 0) {
     if (deadline.passed()) {
-      throw Error(Code::timeout, names(tables), "rows stay in the Distributed queue",
+      throw Error(Code::timeout, names_of(tables), "rows stay in the Distributed queue",
                   "see system.distribution_queue for what stops them");
     }
     if (!cancel.sleep_for(Millis(20))) cancel.check();

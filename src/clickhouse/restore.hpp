@@ -61,6 +61,7 @@ struct ConsumerPosition {
   TableRef table;
   TopicPartition partition;
   std::optional<Offset> current;  // next offset to read; none: nothing read since the assignment
+  friend bool operator==(const ConsumerPosition&, const ConsumerPosition&) = default;
 };
 // One row a table and assigned partition. Docs/facts-clickhouse.md says when `current` equals what
 // is in the targets. Never SELECTs from a Kafka table (that would take messages away).

@@ -36,7 +36,7 @@ std::string text(const json& row, const char* name) {
 
 std::optional<std::uint64_t> count(const json& row, const char* name) {
   const auto& value = field(row, name);
-  if (!value.is_number_unsigned()) return std::nullopt;
+  if (!value.is_number_integer() || value < 0) return std::nullopt;
   return value.get<std::uint64_t>();
 }
 
