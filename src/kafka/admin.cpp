@@ -1,5 +1,6 @@
 #include "kafka/admin.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <thread>
 
@@ -12,6 +13,7 @@ namespace lifeboat::kafka {
 namespace {
 
 constexpr Millis kPause{50};
+constexpr Millis kFirstAttempt{2000};
 
 // What the coordinator or the controller says while it is being found or is starting.
 bool may_heal(rd_kafka_resp_err_t code) {
@@ -116,10 +118,10 @@ struct Admin::State {
   using Call = std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>;
   using Read = std::function<Answer(rd_kafka_event_t*)>;
 
-  Answer once(rd_kafka_admin_op_t op, const Call& call, const Read& read) {
+  Answer once(rd_kafka_admin_op_t op, Millis most, const Call& call, const Read& read) {
     AdminOptions options(rd_kafka_AdminOptions_new(client.get(), op));
     char why[256];
-    const auto timeout = static_cast<int>(config.request_timeout.count());
+    const auto timeout = static_cast<int>(most.count());
     rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout, why, sizeof why);
     if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS) {
       rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout, why, sizeof why);
@@ -139,10 +141,18 @@ struct Admin::State {
            const Call& call, const Read& read) {
     const auto end = clock.steady() + config.request_timeout;
     const Cancel never;
-    for (;;) {
-      const auto answer = once(op, call, read);
+    // librdkafka may wait in vain for a coordinator that was not there when it first asked: short
+    // attempts, each twice as long. Making and deleting topics twice would change the answer.
+    const bool short_attempts =
+        op != RD_KAFKA_ADMIN_OP_CREATETOPICS && op != RD_KAFKA_ADMIN_OP_DELETETOPICS;
+    for (Millis most = kFirstAttempt;; most *= 2) {
+      const auto left = std::chrono::ceil<Millis>(end - clock.steady());
+      const auto limit = std::max(kPause, short_attempts ? std::min(most, left) : left);
+      const auto answer = once(op, limit, call, read);
       if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) return;
-      if (!(answer.again || may_heal(answer.code)) || clock.steady() >= end) {
+      const bool heals = answer.again || may_heal(answer.code) ||
+                         (short_attempts && answer.code == RD_KAFKA_RESP_ERR__TIMED_OUT);
+      if (!heals || clock.steady() >= end) {
         throw client_error(answer.code, subject, doing, answer.message.c_str());
       }
       never.sleep_for(kPause);

@@ -93,23 +93,31 @@ void produce(const Config& config, const TopicPartition& tp, const ProducePlan& 
   if (code != 0 || failures != 0) throw std::runtime_error("not all records were acknowledged");
 }
 
-void produce_transaction(const Config& config, const TopicPartition& tp, int records,
-                         Ending ending) {
-  auto client = make_client(RD_KAFKA_PRODUCER,
-                            client_conf(config, {{"transactional.id", fresh_name("transaction")}}));
+struct TransactionWriter::State {
+  Client client;
+};
+
+TransactionWriter::TransactionWriter(const Config& config)
+    : state_(std::make_unique<State>(State{make_client(
+          RD_KAFKA_PRODUCER, client_conf(config, {{"transactional.id", fresh_name("tx")}}))})) {
   // A coordinator that is just starting refuses the first times.
   const auto ready = wait_until([&] {
-    auto* error = rd_kafka_init_transactions(client.get(), 10000);
+    auto* error = rd_kafka_init_transactions(state_->client.get(), 10000);
     if (error != nullptr) rd_kafka_error_destroy(error);
     return error == nullptr;
   });
   if (!ready) throw std::runtime_error("no transaction coordinator");
-  check(rd_kafka_begin_transaction(client.get()), "begin");
+}
+TransactionWriter::~TransactionWriter() = default;
+
+void TransactionWriter::write(const TopicPartition& tp, int records, Ending ending) {
+  auto* client = state_->client.get();
+  check(rd_kafka_begin_transaction(client), "begin");
   const std::string text = ending == Ending::commit ? "committed" : "aborted";
-  for (int i = 0; i < records; ++i) send(client.get(), tp, i, text);
-  rd_kafka_flush(client.get(), 30000);
-  check(ending == Ending::commit ? rd_kafka_commit_transaction(client.get(), 30000)
-                                 : rd_kafka_abort_transaction(client.get(), 30000),
+  for (int i = 0; i < records; ++i) send(client, tp, i, text);
+  rd_kafka_flush(client, 60000);
+  check(ending == Ending::commit ? rd_kafka_commit_transaction(client, 60000)
+                                 : rd_kafka_abort_transaction(client, 60000),
         "end of transaction");
 }
 
@@ -214,6 +222,48 @@ void GroupConsumer::kill() {
   ::kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
+}
+
+struct StubbornConsumer::Member {
+  Client client;
+};
+
+StubbornConsumer::StubbornConsumer(const Config& config, const std::string& group,
+                                   const std::string& topic) {
+  auto client = make_client(RD_KAFKA_CONSUMER,
+                            client_conf(config, {{"group.id", group},
+                                                 {"partition.assignment.strategy", "range"},
+                                                 {"enable.auto.commit", "false"},
+                                                 {"auto.offset.reset", "earliest"}}));
+  rd_kafka_poll_set_consumer(client.get());
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  rd_kafka_subscribe(client.get(), list.get());
+  member_ = std::make_unique<Member>(Member{std::move(client)});
+  thread_ = std::thread([this] {
+    while (!stop_) {
+      auto* message = rd_kafka_consumer_poll(member_->client.get(), 50);
+      if (message == nullptr) continue;
+      if (message->err == RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) ++refusals_;
+      if (message->err == 0) {
+        std::lock_guard lock(mutex_);
+        seen_[{rd_kafka_topic_name(message->rkt), PartitionId(message->partition)}].emplace_back(
+            message->offset);
+      }
+      rd_kafka_message_destroy(message);
+    }
+    rd_kafka_consumer_close(member_->client.get());
+  });
+}
+
+StubbornConsumer::~StubbornConsumer() {
+  stop_ = true;
+  thread_.join();
+}
+
+std::map<TopicPartition, std::vector<Offset>> StubbornConsumer::seen() const {
+  std::lock_guard lock(mutex_);
+  return seen_;
 }
 
 Offset RememberingSink::resume_at(const LogId& log, Offset log_start) {

@@ -2,10 +2,12 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -37,8 +39,17 @@ struct ProducePlan {
 // Writes with librdkafka, key "k<i>", a header, value "<text>-<i>-…"; returns when acknowledged.
 void produce(const Config& config, const TopicPartition& tp, const ProducePlan& plan);
 enum class Ending { commit, abort };
-void produce_transaction(const Config& config, const TopicPartition& tp, int records,
-                         Ending ending);
+// Writes transactions, one after the other.
+class TransactionWriter {
+ public:
+  explicit TransactionWriter(const Config& config);
+  ~TransactionWriter();
+  void write(const TopicPartition& tp, int records, Ending ending);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 void delete_records(const Config& config, const TopicPartition& tp, Offset before);
 void add_partitions(const Config& config, const std::string& topic, int total);
 
@@ -62,6 +73,25 @@ class GroupConsumer {
  private:
   std::filesystem::path file_;
   pid_t pid_ = -1;
+};
+
+// A member of a group that never gives up, as ClickHouse does; librdkafka with range assignment. It
+// commits nothing.
+class StubbornConsumer {
+ public:
+  StubbornConsumer(const Config& config, const std::string& group, const std::string& topic);
+  ~StubbornConsumer();
+  int refusals() const { return refusals_; }  // INCONSISTENT_GROUP_PROTOCOL
+  std::map<TopicPartition, std::vector<Offset>> seen() const;
+
+ private:
+  struct Member;
+  std::unique_ptr<Member> member_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int> refusals_ = 0;
+  mutable std::mutex mutex_;
+  std::map<TopicPartition, std::vector<Offset>> seen_;
+  std::thread thread_;
 };
 
 // Remembers what it is told; thread-safe.

@@ -73,8 +73,9 @@ TEST_F(RealFetch, BytesAreThoseOfTheBrokersDisk) {
     produce(config, {topic, PartitionId(p)}, {.records = 3000, .codec = codecs[p]});
   }
   const TopicPartition mixed{topic, PartitionId(0)};
-  produce_transaction(config, mixed, 20, Ending::abort);
-  produce_transaction(config, mixed, 20, Ending::commit);
+  TransactionWriter transactions(config);
+  transactions.write(mixed, 20, Ending::abort);
+  transactions.write(mixed, 20, Ending::commit);
 
   RunningFetcher fetcher(config, topic, sink);
   for (int p = 0; p < 3; ++p) {
