@@ -1,0 +1,53 @@
+// The bytes of the format, fixed: what one release wrote, every later one reads. docs/format.md
+// shows the same bytes.
+#include <fstream>
+#include <sstream>
+
+#include "vault/logbook_format.hpp"
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+// The way docs/format.md prints bytes: 16 a line, in groups of 4.
+std::string dump(std::string_view bytes) {
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i % 16 == 0) out += fmt::format("{}{:04x} ", i == 0 ? "" : "\n", i);
+    out += (i % 4 == 0 ? " " : "") + to_hex(bytes.substr(i, 1));
+  }
+  return out + "\n";
+}
+
+std::string format_page() {
+  std::ifstream in(std::string(LIFEBOAT_SOURCE_DIR) + "/docs/format.md");
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
+  MemoryStore store;
+  ManualClock clock(*parse_timestamp("2026-11-22T17:05:06.123Z"));
+  Random random(1);
+  Vault vault = Vault::create(store, clock, random);
+
+  auto ref = Chunks(vault).put("hello");
+  std::string chunk = *store.get(chunk_name(ref.digest));
+  EXPECT_NE(format_page().find(dump(chunk)), std::string::npos) << dump(chunk);
+
+  LogbookObject object("logbook/20261122T170506123Z-00000000/00000000000000000000", ByteCount(0),
+                       1);
+  object.add({{"postgres/7301/00000001"},
+              Position(256),
+              Position(261),
+              Timestamp(1000),
+              Timestamp(2000),
+              ""},
+             "hello");
+  std::string bytes = object.finish(clock.now(), {});
+  EXPECT_NE(format_page().find(dump(bytes)), std::string::npos) << dump(bytes);
+}
+
+}  // namespace
+}  // namespace lifeboat::vault
