@@ -21,8 +21,10 @@ struct WalFetchOptions {
 // Signals keep their default here: a shutdown of PostgreSQL ends its restore_command by SIGTERM and
 // looks for just that.
 int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
-  std::filesystem::path directory = options.vault;
-  if (directory.empty()) directory = recovery::load_config(find_config_file(globals)).vault;
+  // PostgreSQL's user may not be allowed to read lifeboat.yaml, which holds passwords.
+  const std::filesystem::path directory =
+      options.vault.empty() ? recovery::load_config(find_config_file(globals)).vault
+                            : std::filesystem::path(options.vault);
   store::DirectoryStore store(directory);
   bool found = recovery::wal_fetch(vault::Vault::open(store), options.name, options.destination);
   if (!globals.quiet) {
@@ -39,8 +41,8 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
       "wal-fetch", "Fetch one WAL file out of the logbook (PostgreSQL's restore_command)");
   verb->add_option("NAME", options->name, "%f: name of a WAL file or timeline history")->required();
   verb->add_option("DESTINATION", options->destination, "%p: where to put it")->required();
-  verb->add_option("--vault", options->vault,
-                   "The vault's folder: lifeboat.yaml, which holds passwords, is not read then");
+  verb->add_option("--vault", options->vault, "The vault's directory; lifeboat.yaml is not read")
+      ->type_name("DIR");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return wal_fetch(g, *options); }, Form::other);
