@@ -31,11 +31,14 @@ class Section {
     if (!value->IsScalar() || value->Scalar().empty()) fail(*value, "'" + key + "' must be a text");
     return value->Scalar();
   }
-  std::string required(const std::string& key, const std::string& example) {
+  void require(const std::string& key, const std::string& example) const {
     if (!has(key)) {
       fail(node_,
            fmt::format("'{}' is missing in {}; for example `{}: {}`", key, place(), key, example));
     }
+  }
+  std::string required(const std::string& key, const std::string& example) {
+    require(key, example);
     return text(key);
   }
   std::vector<std::string> list(const std::string& key, std::vector<std::string> fallback) {
@@ -141,7 +144,7 @@ PostgresConfig postgres_section(Section s) {
 
 KafkaConfig kafka_section(Section s) {
   KafkaConfig c;
-  s.required("bootstrap", "[127.0.0.1:9092]");
+  s.require("bootstrap", "[127.0.0.1:9092]");
   c.bootstrap = s.list("bootstrap", {});
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
@@ -156,7 +159,7 @@ ClickHouseConfig clickhouse_section(Section s) {
   c.password = s.password();
   c.databases = s.list("databases", {});
   c.backup_disk = s.required("backup_disk", "backups");
-  s.required("backup_path", "/backup/vault/clickhouse");
+  s.require("backup_path", "/backup/vault/clickhouse");
   c.backup_path = s.path("backup_path");
   c.hold_limit = s.duration("hold_limit", c.hold_limit, Millis(100));
   s.finish();
@@ -186,7 +189,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   Section top(root.IsNull() ? YAML::Node(YAML::NodeType::Map) : root, "", file);
   Config c;
   c.file = file;
-  top.required("vault", "/backup/vault");
+  top.require("vault", "/backup/vault");
   c.vault = top.path("vault");
   c.state = top.path("state", file.parent_path() / "lifeboat-state");
   c.point_every = top.duration("point_every", c.point_every, Millis(1000));

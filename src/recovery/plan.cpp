@@ -80,9 +80,18 @@ std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhous
     add(Store::postgres, "postgres-recovery", "Set up recovery from the logbook's WAL");
   }
   if (stores.contains(Store::zookeeper)) {
+    if (kafka_lives && clickhouse_lives) {
+      add(Store::zookeeper, "zookeeper-hold-clickhouse", "Hold ClickHouse's consumption");
+    }
+    if (kafka_lives) {
+      add(Store::zookeeper, "zookeeper-brokers-stopped", "Wait until Kafka's brokers are stopped");
+    }
     add(Store::zookeeper, "zookeeper-wait", "Wait for an empty ZooKeeper");
     add(Store::zookeeper, "zookeeper-tree", "Write ZooKeeper's tree");
     if (kafka_lives) add(Store::zookeeper, "zookeeper-kafka", "Wait for Kafka's brokers");
+    if (kafka_lives && clickhouse_lives) {
+      add(Store::zookeeper, "zookeeper-release-clickhouse", "Let ClickHouse consume again");
+    }
   }
   if (stores.contains(Store::kafka)) {
     if (clickhouse_lives) {

@@ -127,6 +127,30 @@ void RestoreSession::let_go(const std::string& group) {
   holds_.erase(it);
 }
 
+void RestoreSession::hold_clickhouse() {
+  if (clickhouse_hold_) return;
+  auto graph = clickhouse::read_schema(clickhouse(), context.config.clickhouse->databases);
+  auto tables = clickhouse::kafka_table_refs(graph);
+  std::vector<std::string> argv = {"/proc/self/exe", "hold-watchdog"};
+  watchdog_ = std::make_unique<clickhouse::HoldWatchdog>(argv, clickhouse().config(), tables);
+  clickhouse_hold_ = std::make_unique<clickhouse::Hold>(
+      clickhouse(), tables, Deadline::after(context.config.clickhouse->hold_limit), context.cancel,
+      context.clock);
+}
+
+void RestoreSession::release_clickhouse() {
+  if (clickhouse_hold_) {
+    clickhouse_hold_->release();
+    watchdog_->disarm();
+    clickhouse_hold_.reset();
+    watchdog_.reset();
+    return;
+  }
+  // An interrupted run held it; its watchdog has let go, this makes sure.
+  auto graph = clickhouse::read_schema(clickhouse(), context.config.clickhouse->databases);
+  clickhouse::repair(clickhouse(), clickhouse::kafka_table_refs(graph));
+}
+
 std::optional<kafka::OffsetTranslation> RestoreSession::translation(
     const kafka::TopicPartition& partition) {
   if (!restores(Store::kafka)) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "clickhouse/hold.hpp"
 #include "clickhouse/schema.hpp"
 #include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
@@ -63,6 +64,11 @@ class RestoreSession {
   kafka::GroupHold& hold(const std::string& group, const std::vector<std::string>& topics);
   void let_go(const std::string& group);
 
+  // Consumption of a living ClickHouse stands still from the first call until release_clickhouse();
+  // a watchdog lets it go on when this process dies.
+  void hold_clickhouse();
+  void release_clickhouse();
+
   // Where the old offsets of a partition lie now; nullopt when Kafka was not restored by this plan.
   std::optional<kafka::OffsetTranslation> translation(const kafka::TopicPartition& partition);
   void keep_translation(
@@ -89,12 +95,17 @@ class RestoreSession {
   std::unique_ptr<kafka::Admin> admin_;
   std::map<std::string, std::unique_ptr<kafka::GroupHold>> holds_;
   std::mutex translations_;
+  std::unique_ptr<clickhouse::HoldWatchdog> watchdog_;
+  std::unique_ptr<clickhouse::Hold> clickhouse_hold_;
 };
 
 // The steps, by store; each can be run again after a crash in it.
 void postgres_data(RestoreSession& s);
 void postgres_recovery(RestoreSession& s);
 void postgres_wait(RestoreSession& s);
+void zookeeper_hold_clickhouse(RestoreSession& s);
+void zookeeper_brokers_stopped(RestoreSession& s);
+void zookeeper_release_clickhouse(RestoreSession& s);
 void zookeeper_wait(RestoreSession& s);
 void zookeeper_tree(RestoreSession& s);
 void zookeeper_kafka(RestoreSession& s);

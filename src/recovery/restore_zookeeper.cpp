@@ -39,6 +39,24 @@ class SavedTree {
 
 }  // namespace
 
+// A block that is written while the brokers are away cannot be committed, and would be read again.
+void zookeeper_hold_clickhouse(RestoreSession& s) { s.hold_clickhouse(); }
+
+// Brokers that live on an empty ZooKeeper would take it for a new cluster.
+void zookeeper_brokers_stopped(RestoreSession& s) {
+  s.wait_until("stop Kafka's brokers now (their disks keep everything)", [&] {
+    try {
+      s.cluster().metadata();
+      return false;
+    } catch (const Error& e) {
+      if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
+      return true;
+    }
+  });
+}
+
+void zookeeper_release_clickhouse(RestoreSession& s) { s.release_clickhouse(); }
+
 void zookeeper_wait(RestoreSession& s) {
   auto skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
   s.wait_until("start an empty ZooKeeper now at " + s.context.config.zookeeper->connect, [&] {
