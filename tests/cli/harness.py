@@ -178,9 +178,12 @@ def vault_objects(vault):
 
 
 def fingerprint(folder):
-    """Names, sizes, modes and change times of all below: equal only when nothing was touched."""
+    """Names, sizes, modes and change times of all below: equal only when nothing was touched. Hidden ones do not
+    count: a vault keeps there what is being written."""
     out = {}
     for path in sorted(pathlib.Path(folder).rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         try:
             stat = path.lstat()
         except FileNotFoundError:

@@ -33,7 +33,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"OverdueAndFailed", 600, 10, 60, 50},
                     Case{"FailedThenByHand", 1, 30, 60, 3540},
                     Case{"FailedInTheFuture", {}, -600, 60, 60}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 // With points oftener than the wait after a failure, a failure does not slow them down.
 TEST(Schedule, ShortIntervals) {
