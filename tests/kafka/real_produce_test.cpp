@@ -98,12 +98,14 @@ TEST_F(RealProduce, ABrokerKilledInTheMiddleGetsEachBatchOnce) {
       producer.produce(to, std::string(batch.bytes()), [&](Offset base, Offset next, Offset at) {
         table.add(base, next, at);
         ++acknowledged;
+        never.sleep_for(Millis(1));  // so that there is a middle to kill in
       });
     }
   });
   for (const std::size_t n : {split.batches.size() / 4, split.batches.size() / 2}) {
     EXPECT_TRUE(wait_until([&] { return acknowledged >= n; }));
     stack.command("kill kafka");
+    EXPECT_LT(acknowledged, split.batches.size()) << "the kill came too late to show anything";
     stack.command("start kafka");
   }
   feeder.join();
