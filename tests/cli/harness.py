@@ -130,7 +130,7 @@ def config_text(info, folder, stores_wanted=("postgres", "kafka", "clickhouse", 
                   f"  data_directory: {value.get('data_directory', postgres['data'])}",
                   f"  os_user: {postgres['os_user']}"]
     if "kafka" in stores_wanted:
-        lines += ["kafka:", f"  bootstrap: [{value.get('bootstrap', info['kafka']['bootstrap'])}]"]
+        lines += ["kafka:", f"  bootstrap: {value.get('bootstrap', info['kafka']['bootstrap'])}"]
     if "clickhouse" in stores_wanted:
         clickhouse = info["clickhouse"]
         lines += ["clickhouse:", f"  url: {value.get('clickhouse_url', clickhouse['url'])}",
