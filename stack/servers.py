@@ -388,6 +388,11 @@ class ClickHouse(Server):
         super()._prepare()
         os.makedirs(self.backups, exist_ok=True)
 
+    def _options(self):
+        environment = {**os.environ}
+        environment.pop("CLICKHOUSE_PASSWORD", None)  # the front would ask for it
+        return {**super()._options(), "env": environment}
+
     def _command(self):
         _need(CLICKHOUSE_PYTHON, "ClickHouse 26.9 (chdb)")
         return [CLICKHOUSE_PYTHON, os.path.join(HERE, "clickhouse_front.py"),
