@@ -57,18 +57,23 @@ class RealWal : public testing::Test {
     restored.start();
     wait_until_recovered(restored.config(), Deadline::after(Millis(60000)), no_cancel());
   }
-  // The archive's bytes [begin, end) of a timeline are those of the server's pg_wal.
+  // The archive's bytes [begin, end) of a timeline are those of the server's pg_wal, as far as a
+  // checkpoint has not taken older segments away: they are archived.
   void expect_same_wal(const LocalServer& server, TimelineId timeline, Lsn begin) {
     const auto end = archive_.end(timeline);
     ASSERT_LT(begin, end);
+    int compared = 0;
     for (auto at = begin; at < end; at = segment_end(at, kSegment)) {
       const auto name = wal_file_name(timeline, at, kSegment);
       const auto ours = read_file(archive_.directory() / name).value();
-      const auto theirs = read_file(server.data() / "pg_wal" / name).value();
+      const auto theirs = read_file(server.data() / "pg_wal" / name);
+      if (!theirs) continue;
+      ++compared;
       const auto first = at - segment_start(at, kSegment);
       const auto last = std::min(end, segment_end(at, kSegment)) - segment_start(at, kSegment);
-      EXPECT_TRUE(ours.substr(first, last - first) == theirs.substr(first, last - first)) << name;
+      EXPECT_TRUE(ours.substr(first, last - first) == theirs->substr(first, last - first)) << name;
     }
+    EXPECT_GT(compared, 0);
   }
 
   test::TempDir dir_;
@@ -310,11 +315,12 @@ TEST_F(RealWal, APromotionInTheMiddleOfTheStream) {
   expect_same_wal(standby, t2, archive_.begin(t2));
   // The new timeline counts as durable only when the old one is, up to the switch.
   const auto system = identify(standby.config()).system_identifier;
-  receiver->durable(system, t2, archive_.end(t2));
+  const auto durable = archive_.end(t2);
+  receiver->durable(system, t2, durable);
   no_cancel().sleep_for(Millis(300));
   EXPECT_EQ(*slot_state(standby.config(), kSlot).restart_lsn, slot);
   receiver->durable(system, t1, archive_.end(t1));
-  EXPECT_TRUE(eventually([&] { return receiver->status().flushed == archive_.end(t2); }));
+  EXPECT_TRUE(eventually([&] { return receiver->status().flushed == durable; }));
 }
 
 // The archive lags behind a switch, and the server still has the old timeline's WAL.
