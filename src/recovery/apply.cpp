@@ -23,6 +23,7 @@ const std::map<std::string, void (*)(RestoreSession&)> kSteps = {
     {"zookeeper-kafka", zookeeper_kafka},
     {"kafka-hold-clickhouse", kafka_hold_clickhouse},
     {"kafka-wait", kafka_wait},
+    {"kafka-detach-clickhouse", kafka_detach_clickhouse},
     {"kafka-topics", kafka_topics},
     {"kafka-batches", kafka_batches},
     {"kafka-cursors", kafka_cursors},

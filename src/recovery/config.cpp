@@ -113,8 +113,15 @@ class Section {
     taken_.insert(key);
     YAML::Node value = node_[key];
     if (!value.IsDefined()) return std::nullopt;
-    if (value.IsNull()) fail(value, "'" + key + "' has no value");
+    if (value.IsNull()) fail(key_node(key), "'" + key + "' has no value");
     return value;
+  }
+  // Where the key itself stands: a value that is not there has no place in the file.
+  YAML::Node key_node(const std::string& key) const {
+    for (const auto& pair : node_) {
+      if (pair.first.Scalar() == key) return pair.first;
+    }
+    return node_;
   }
   std::string place() const { return name_.empty() ? "the file" : "'" + name_ + "'"; }
 

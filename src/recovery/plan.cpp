@@ -95,9 +95,12 @@ std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhous
   }
   if (stores.contains(Store::kafka)) {
     if (clickhouse_lives) {
-      add(Store::kafka, "kafka-hold-clickhouse", "Take ClickHouse's positions and keep it away");
+      add(Store::kafka, "kafka-hold-clickhouse", "Hold ClickHouse and take its positions");
     }
     add(Store::kafka, "kafka-wait", "Wait for an empty Kafka");
+    if (clickhouse_lives) {
+      add(Store::kafka, "kafka-detach-clickhouse", "Prove the positions, detach the Kafka tables");
+    }
     add(Store::kafka, "kafka-topics", "Create the topics");
     add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
     add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");

@@ -2,9 +2,10 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
-#include <future>
+#include <regex>
 
 #include "base/error.hpp"
+#include "clickhouse/freeze.hpp"
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
 #include "recovery/log_names.hpp"
@@ -33,15 +34,55 @@ std::vector<clickhouse::TableRef> journaled_tables(const nlohmann::json& kept) {
   return out;
 }
 
-// The positions of a ClickHouse that outlived Kafka: what it says itself, else the last sample.
-GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& graph) {
+// How long a consumer may collect a block before it writes it: the largest of the tables' settings.
+Millis longest_flush(const clickhouse::SchemaGraph& graph) {
+  static const std::regex setting(R"(kafka_flush_interval_ms\s*=\s*'?(\d{1,9}))");
+  constexpr Millis server_default(7500);  // stream_flush_interval_ms
+  Millis longest(0);
+  for (const auto& table : graph.tables) {
+    if (table.kind != clickhouse::Kind::kafka) continue;
+    std::smatch found;
+    bool set = std::regex_search(table.create_query, found, setting);
+    longest = std::max(longest, set ? Millis(std::stoll(found[1])) : server_default);
+  }
+  return longest;
+}
+
+nlohmann::json to_json(const clickhouse::FrozenPositions& frozen) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const auto& p : frozen.positions) {
+    nlohmann::json row = {p.table.database, p.table.name, p.partition.topic,
+                          p.partition.partition.value};
+    if (p.current) row.push_back(p.current->value);
+    rows.push_back(std::move(row));
+  }
+  return {{"rows", rows}, {"messages_read", frozen.messages_read}, {"idle", frozen.idle}};
+}
+
+clickhouse::FrozenPositions frozen_from_json(const nlohmann::json& json) {
+  clickhouse::FrozenPositions out;
+  json.at("messages_read").get_to(out.messages_read);
+  json.at("idle").get_to(out.idle);
+  for (const auto& row : json.at("rows")) {
+    clickhouse::ConsumerPosition p;
+    p.table = {row.at(0), row.at(1)};
+    p.partition = {row.at(2), PartitionId(row.at(3).get<std::int32_t>())};
+    if (row.size() > 4) p.current = Offset(row.at(4).get<std::int64_t>());
+    out.positions.push_back(std::move(p));
+  }
+  return out;
+}
+
+// The positions of a ClickHouse that outlived Kafka: what it says itself, else the last sample (a
+// partition of which it read nothing since it was assigned has not moved since).
+GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& graph,
+                              const clickhouse::FrozenPositions& frozen) {
   auto sample = last_group_sample(s.logbook(), s.kafka_document().cluster_id);
   GroupOffsets out;
   for (const auto& group : clickhouse::consumer_groups(graph)) {
     if (sample && sample->contains(group)) out[group] = sample->at(group);
   }
-  for (const auto& row :
-       clickhouse::consumer_positions(s.clickhouse(), clickhouse::kafka_table_refs(graph))) {
+  for (const auto& row : frozen.positions) {
     const auto* table = graph.find_kafka(row.table);
     if (!table || !row.current) continue;
     out[table->group][{row.partition.topic, row.partition.partition}] = *row.current;
@@ -102,26 +143,33 @@ void hold_groups(RestoreSession& s) {
 
 }  // namespace
 
+// Before the new Kafka starts: a broker at the old address would take the positions away.
 void kafka_hold_clickhouse(RestoreSession& s) {
   auto& data = s.journal.data();
-  if (!data.contains("clickhouse_living")) {
-    auto graph = clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
-    auto tables = clickhouse::kafka_table_refs(graph);
-    nlohmann::json kept = {{"tables", nlohmann::json::array()}};
-    for (const auto& t : tables) kept["tables"].push_back({t.database, t.name});
-    clickhouse::Hold hold(s.clickhouse(), tables,
-                          Deadline::after(s.context.config.clickhouse->hold_limit),
-                          s.context.cancel, s.context.clock);
-    kept["positions"] = to_json(living_positions(s, graph));
-    hold.check_still();
-    data["clickhouse_living"] = kept;
+  if (data.contains("clickhouse_living")) return;
+  auto graph = clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
+  auto tables = clickhouse::kafka_table_refs(graph);
+  auto frozen =
+      clickhouse::freeze_positions(s.clickhouse(), tables, longest_flush(graph) + Millis(2000),
+                                   Deadline::after(s.wait_limit), s.context.cancel);
+  nlohmann::json kept = {{"tables", nlohmann::json::array()},
+                         {"frozen", to_json(frozen)},
+                         {"positions", to_json(living_positions(s, graph, frozen))}};
+  for (const auto& t : tables) kept["tables"].push_back({t.database, t.name});
+  data["clickhouse_living"] = std::move(kept);
+  s.journal.save();
+}
+
+void kafka_detach_clickhouse(RestoreSession& s) {
+  const auto& living = s.journal.data()["clickhouse_living"];
+  auto tables = journaled_tables(living);
+  if (!living.contains("confirmed")) {
+    clickhouse::confirm_frozen(s.clickhouse(), tables, frozen_from_json(living.at("frozen")),
+                               Deadline::after(s.wait_limit), s.context.cancel);
+    s.journal.data()["clickhouse_living"]["confirmed"] = true;
     s.journal.save();
-    // Away while still held: between the two nothing is consumed that the positions do not say.
-    clickhouse::detach_kafka_tables(s.clickhouse(), tables);
-    hold.release();
-    return;
   }
-  clickhouse::detach_kafka_tables(s.clickhouse(), journaled_tables(data["clickhouse_living"]));
+  clickhouse::detach_kafka_tables(s.clickhouse(), tables);
 }
 
 void kafka_wait(RestoreSession& s) {
@@ -202,6 +250,7 @@ void kafka_release_clickhouse(RestoreSession& s) {
     s.let_go(group);
   }
   clickhouse::attach_kafka_tables(s.clickhouse(), journaled_tables(living));
+  clickhouse::repair(s.clickhouse(), journaled_tables(living));  // they may still be paused
   for (const auto& [group, offsets] : group_offsets_from_json(living.at("positions"))) {
     std::map<kafka::TopicPartition, Offset> from;
     for (const auto& [tp, offset] : offsets) from[tp] = s.translation(tp)->translate(offset);

@@ -111,6 +111,7 @@ void zookeeper_tree(RestoreSession& s);
 void zookeeper_kafka(RestoreSession& s);
 void kafka_hold_clickhouse(RestoreSession& s);
 void kafka_wait(RestoreSession& s);
+void kafka_detach_clickhouse(RestoreSession& s);
 void kafka_topics(RestoreSession& s);
 void kafka_batches(RestoreSession& s);
 void kafka_cursors(RestoreSession& s);

@@ -1,0 +1,108 @@
+#include "recovery/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+constexpr const char* kSmallest = "vault: /v\nkafka:\n  bootstrap: [a:1]\n";
+
+struct Wrong {
+  const char* yaml;
+  int line;
+  const char* says;
+};
+
+class WrongConfig : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongConfig, NamesFileLineAndWhatWasExpected) {
+  try {
+    parse_config(GetParam().yaml, "/etc/lifeboat.yaml");
+    FAIL() << "was taken";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::config);
+    EXPECT_EQ(e.subject(), "/etc/lifeboat.yaml:" + std::to_string(GetParam().line));
+    EXPECT_NE(e.message().find(GetParam().says), std::string::npos) << e.message();
+    EXPECT_FALSE(e.hint().empty());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, WrongConfig,
+    testing::Values(
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  topics: [x]\n", 4, "unknown key 'topics'"},
+        Wrong{"vault: /v\nkafkaa:\n  bootstrap: [a:1]\n", 2, "unknown key 'kafkaa'"},
+        Wrong{"vault: /v\nkafka:\n  include: [x]\n", 3, "'bootstrap' is missing in 'kafka'"},
+        Wrong{"kafka:\n  bootstrap: [a:1]\n", 1, "'vault' is missing"},
+        Wrong{"vault: /v\nkafka:\n", 2, "has no value"},
+        Wrong{"vault: /v\nkafka: yes\n", 2, "must be a mapping"},
+        Wrong{"vault: [a]\nkafka:\n  bootstrap: [a:1]\n", 1, "'vault' must be a text"},
+        Wrong{"vault: /v\nflush_interval: soon\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'flush_interval' must be a time"},
+        Wrong{"vault: /v\nflush_interval: 1ms\nkafka:\n  bootstrap: [a:1]\n", 2, "at least 100 ms"},
+        Wrong{"vault: /v\nflush_bytes: 1TiB\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'flush_bytes' must be a size"},
+        Wrong{"vault: /v\nclickhouse:\n  url: http://a\n  backup_disk: b\n", 3,
+              "'backup_path' is missing"},
+        Wrong{"vault: /v\n", 1, "names no store"}, Wrong{"vault: {/v\n", 2, "is not YAML"},
+        Wrong{"vault: /v\npostgres:\n  url: x\n  password: a\n  password_file: b\n", 5,
+              "not both"}));
+
+TEST(Config, DefaultsAndRelativePaths) {
+  auto c = parse_config("vault: v\nkafka:\n  bootstrap: [a:1, b:2]\n", "/etc/lb/lifeboat.yaml");
+  EXPECT_EQ(c.vault, "/etc/lb/v");
+  EXPECT_EQ(c.state, "/etc/lb/lifeboat-state");
+  EXPECT_EQ(c.kafka->bootstrap, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(c.kafka->include, std::vector<std::string>{"*"});
+  EXPECT_EQ(c.flush_interval, Millis(5000));
+  EXPECT_FALSE(c.postgres || c.clickhouse || c.zookeeper);
+}
+
+TEST(Config, TheTemplateIsTaken) {
+  auto c = parse_config(config_template(), "/etc/lifeboat/lifeboat.yaml");
+  EXPECT_TRUE(c.postgres && c.kafka && c.clickhouse && c.zookeeper);
+}
+
+TEST(Config, ASlotsNameIsChecked) {
+  EXPECT_THROW(parse_config("vault: /v\npostgres:\n  url: x\n  slot: Not-A-Slot\n", "/f"), Error);
+}
+
+TEST(Config, AFileThatIsNotThere) {
+  try {
+    load_config("/nowhere/lifeboat.yaml");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::config);
+    EXPECT_NE(e.hint().find("lifeboat init"), std::string::npos);
+  }
+}
+
+TEST(Config, EveryTruncationIsTakenOrRefusedByAConfigError) {
+  std::string whole = config_template();
+  for (std::size_t n = 0; n < whole.size(); ++n) {
+    try {
+      parse_config(whole.substr(0, n), "/f");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), Code::config) << n;
+    }
+  }
+  EXPECT_NO_THROW(parse_config(kSmallest, "/f"));
+}
+
+TEST(Units, DurationsAndSizes) {
+  EXPECT_EQ(parse_duration("500ms"), Millis(500));
+  EXPECT_EQ(parse_duration("2h"), Millis(7200000));
+  EXPECT_EQ(parse_size("16MiB"), ByteCount(16u << 20));
+  EXPECT_EQ(parse_size("7"), ByteCount(7));
+  for (const char* wrong : {"", "5", "-1s", "1 s", "s", "99999999999h"}) {
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  }
+  for (const char* wrong : {"", "MiB", "-1", "1mb", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_size(wrong)) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace lifeboat::recovery
