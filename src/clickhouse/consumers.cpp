@@ -52,14 +52,16 @@ std::string names_of(const std::vector<TableRef>& tables) {
   return all;
 }
 
-std::string busy_tables(Client& client, const std::vector<TableRef>& tables) {
+Consumption consumption(Client& client, const std::vector<TableRef>& tables) {
   auto row = client.row(fmt::format(
-      "SELECT arrayStringConcat(groupUniqArray(concat(database, '.', table)), ', ') AS busy FROM ("
-      "SELECT database, table FROM system.kafka_consumers WHERE is_currently_used AND {0} "
-      "UNION ALL SELECT database, table FROM system.background_schedule_pool "
-      "WHERE executing AND log_name LIKE 'StorageKafka%' AND {0})",
+      "SELECT arrayStringConcat(arrayDistinct(arrayConcat(groupArrayIf(concat(database, '.', "
+      "table), "
+      "is_currently_used), (SELECT groupArray(concat(database, '.', table)) "
+      "FROM system.background_schedule_pool WHERE executing AND log_name LIKE 'StorageKafka%' "
+      "AND {0}))), ', ') AS busy, toString(arraySort(groupArray((database, table, consumer_id, "
+      "num_messages_read, num_commits)))) AS state FROM system.kafka_consumers WHERE {0}",
       in_tables(tables)));
-  return row.value("busy", "");
+  return {row.value("busy", ""), row.value("state", "")};
 }
 
 std::vector<ConsumerPosition> consumer_positions(Client& client,

@@ -32,7 +32,7 @@ Error unproven(const std::vector<TableRef>& tables, std::string why) {
 FrozenPositions read_frozen(Client& client, const std::vector<TableRef>& tables) {
   FrozenPositions frozen;
   // The round's end is seen first: what is read after it cannot move any more.
-  frozen.idle = busy_tables(client, tables).empty();
+  frozen.idle = consumption(client, tables).busy.empty();
   frozen.positions = consumer_positions(client, tables);
   frozen.messages_read = consumer_activity(client, tables).messages_read;
   return frozen;
@@ -80,7 +80,7 @@ FrozenPositions freeze_positions(Client& client, const std::vector<TableRef>& ta
 void confirm_frozen(Client& client, const std::vector<TableRef>& tables,
                     const FrozenPositions& frozen, const Deadline& deadline, const Cancel& cancel) {
   if (tables.empty()) return;
-  for (std::string busy; !(busy = busy_tables(client, tables)).empty();) {
+  for (std::string busy; !(busy = consumption(client, tables).busy).empty();) {
     if (deadline.passed()) throw unproven(tables, "the last block's commit did not end: " + busy);
     if (!cancel.sleep_for(Millis(50))) cancel.check();
   }

@@ -10,14 +10,6 @@ constexpr int kUnknownTable = 60;
 constexpr int kUnknownDatabase = 81;
 constexpr int kNothingToControl = 36;  // "has no controllable background activity"
 
-// Changes when a message is read, an offset is committed, or a consumer is another one.
-std::string consumption_state(Client& client, const std::vector<TableRef>& tables) {
-  return client.execute(
-      "SELECT database, table, consumer_id, num_messages_read, num_commits "
-      "FROM system.kafka_consumers WHERE " +
-      in_tables(tables) + " ORDER BY ALL");
-}
-
 std::string start_command(const TableRef& table) {
   return "SYSTEM START " + table.quoted();
 }
@@ -81,15 +73,16 @@ Hold::Hold(Client& client, std::vector<TableRef> tables, const Deadline& idle_by
   paused_at_ = idle_at_ = clock_.steady();
   try {
     for (const auto& table : tables_) client_.execute("SYSTEM PAUSE " + table.quoted());
-    for (std::string busy; !(busy = busy_tables(client_, tables_)).empty();) {
+    Consumption now;
+    while (now = consumption(client_, tables_), !now.busy.empty()) {
       if (idle_by.passed()) {
-        throw Error(Code::timeout, busy, "did not finish the block in flight in time",
+        throw Error(Code::timeout, now.busy, "did not finish the block in flight in time",
                     "raise clickhouse.hold_timeout, or see what makes its views slow");
       }
       if (!cancel.sleep_for(Millis(5))) cancel.check();
     }
     idle_at_ = clock_.steady();
-    state_when_idle_ = consumption_state(client_, tables_);
+    state_when_idle_ = std::move(now.state);
   } catch (Error& error) {
     try {
       release();
@@ -109,9 +102,9 @@ Hold::~Hold() {
 }
 
 void Hold::check_still() {
-  const auto busy = busy_tables(client_, tables_);
-  if (busy.empty() && consumption_state(client_, tables_) == state_when_idle_) return;
-  throw Error(Code::conflict, busy.empty() ? names_of(tables_) : busy,
+  const auto now = consumption(client_, tables_);
+  if (now.busy.empty() && now.state == state_when_idle_) return;
+  throw Error(Code::conflict, now.busy.empty() ? names_of(tables_) : now.busy,
               "consumed although it was held: somebody started it, or the server was restarted",
               "run the same command again");
 }
@@ -136,9 +129,10 @@ Cut take_cut(Client& client, const CutRequest& request, const Cancel& cancel, co
   Cut cut;
   Hold hold(client, request.kafka_tables, idle_by, cancel, clock);
   flush_distributed(client, request.distributed_tables, idle_by, cancel);
-  cut.cursors = read_cursors(request);
+  // Nothing moves now: the parts are collected while the broker answers.
   cut.backup_id = start_backup(client, request.place, request.name, request.backup_tables);
   try {
+    cut.cursors = read_cursors(request);
     wait_pinned(client, cut.backup_id, Deadline::after(request.pin_within), cancel);
     hold.check_still();
     cut.held = hold.release();

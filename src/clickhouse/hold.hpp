@@ -82,9 +82,9 @@ struct Cut {
   HeldTime held;
 };
 
-// Hold, cut, pin, release: pause, wait for idle, flush Distributed queues, read the committed
-// offsets, start the backup, wait until it is pinned, start. On any error everything is released
-// and the backup that was begun is killed.
+// Hold, cut, pin, release: pause, wait for idle, flush Distributed queues, start the backup, read
+// the committed offsets, wait until the backup is pinned, start. On any error everything is
+// released and the backup that was begun is killed.
 Cut take_cut(Client& client, const CutRequest& request, const Cancel& cancel,
              const Clock& clock = Clock::real());
 

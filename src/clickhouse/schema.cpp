@@ -36,7 +36,9 @@ std::string text(const json& row, const char* name) {
 
 std::optional<std::uint64_t> count(const json& row, const char* name) {
   const auto& value = field(row, name);
-  if (!value.is_number_integer() || value < 0) return std::nullopt;
+  // (A json number compares as signed: the largest unsigned ones would look negative.)
+  const bool negative = !value.is_number_unsigned() && value.is_number_integer() && value < 0;
+  if (!value.is_number_integer() || negative) return std::nullopt;
   return value.get<std::uint64_t>();
 }
 

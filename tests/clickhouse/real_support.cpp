@@ -113,7 +113,9 @@ BackupPlace backup_place(test::StackProcess& stack) {
 
 Pipeline create_pipeline(Client& client, KafkaSide& kafka, const std::string& name,
                          double seconds_per_block) {
-  Pipeline p{name, name + "_topic", name + "_group"};
+  static std::atomic<int> next = 0;
+  Pipeline p{name, fmt::format("{}_topic_{}", name, next++),
+             fmt::format("{}_group_{}", name, next)};
   kafka.create_topic(p.topic, p.partitions);
   client.execute("CREATE DATABASE " + name);
   client.execute("CREATE TABLE " + name +
