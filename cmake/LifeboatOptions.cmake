@@ -21,6 +21,8 @@ target_compile_options(lifeboat_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-
 
 option(LIFEBOAT_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 if(LIFEBOAT_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer)
+  # gcc 12 takes std::regex for uninitialised under the sanitizers.
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer
+                      -Wno-error=maybe-uninitialized)
   add_link_options(-fsanitize=address,undefined)
 endif()

@@ -40,7 +40,9 @@ class SavedTree {
 }  // namespace
 
 // A block that is written while the brokers are away cannot be committed, and would be read again.
-void zookeeper_hold_clickhouse(RestoreSession& s) { s.hold_clickhouse(); }
+void zookeeper_hold_clickhouse(RestoreSession& s) {
+  s.hold_clickhouse();
+}
 
 // Brokers that live on an empty ZooKeeper would take it for a new cluster.
 void zookeeper_brokers_stopped(RestoreSession& s) {
@@ -55,7 +57,9 @@ void zookeeper_brokers_stopped(RestoreSession& s) {
   });
 }
 
-void zookeeper_release_clickhouse(RestoreSession& s) { s.release_clickhouse(); }
+void zookeeper_release_clickhouse(RestoreSession& s) {
+  s.release_clickhouse();
+}
 
 void zookeeper_wait(RestoreSession& s) {
   auto skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
@@ -72,14 +76,15 @@ void zookeeper_tree(RestoreSession& s) {
   SavedTree tree(s.vault, *id);
   // A Kafka that is restored too is made anew: its nodes would promise logs that no disk holds.
   bool without_kafka = s.restores(Store::kafka);
-  zookeeper::RestoreOptions options;
+  auto options =
+      without_kafka ? zookeeper::RestoreOptions{} : zookeeper::kafka_restore_options(s.plan.id);
   options.run = s.plan.id;
-  options.keep = [&](const zookeeper::Znode& node) {
-    if (without_kafka && zookeeper::is_kafka_path(node.path)) return false;
-    return zookeeper::kafka_keeps(node.path);
-  };
-  options.change = [](const zookeeper::Znode& node) { return zookeeper::kafka_moved_ahead(node); };
-  options.skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
+  if (without_kafka) {
+    options.keep = [](const zookeeper::Znode& node) {
+      return !zookeeper::is_kafka_path(node.path);
+    };
+    options.skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
+  }
   options.overwrite = s.may_overwrite(s.context.config.zookeeper->connect);
   auto result = zookeeper::restore_tree(
       zookeeper_config(s.context.config), s.context.cancel, [&] { return tree.next(); }, options);
