@@ -4,6 +4,7 @@
 again, both work and the vault is whole.
 """
 
+import errno
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 import harness
 from harness import Lifeboat, until
 
-SMALL, LARGE = "6m", "3g"
+SMALL, LARGE = "2m", "3g"
 
 
 def resize(vault, size):
@@ -31,16 +32,19 @@ def backup_on_a_full_disk(site):
     expect(listed.json()["points"] == [], f"a point was left: {listed}")
 
 
-def run_on_a_full_disk(site):
-    """With a file that takes all the space: the archiver cannot write one object."""
-    filler = site.vault_path() / ".filler"
-    with open(filler, "wb") as file:
-        try:
+def fill(path):
+    try:
+        with open(path, "wb", buffering=0) as file:
             while True:
                 file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
-            pass
+    except OSError as error:
+        expect(error.errno == errno.ENOSPC, f"filling the disk: {error}")
+
+
+def run_on_a_full_disk(site):
+    """With a file that takes what is left: the archiver cannot write one object."""
+    filler = site.vault_path() / ".filler"
+    fill(filler)
     daemon = site.start("run")
     try:
         until(lambda: "space" in daemon.log.read_text(), "`run` says that there is no space")
