@@ -66,6 +66,7 @@ class Verifier {
       }
     });
     check_logbook_objects();
+    name_points_of_bad_extents();
     return finish();
   }
 
@@ -191,7 +192,10 @@ class Verifier {
       seen.insert(id);
       check_snapshot(id, "point " + point.id + " ");
     }
-    for (const auto& start : logs_of(point)) check_log(point, start);
+    for (const auto& start : logs_of(point)) {
+      check_log(point, start);
+      starts_.push_back({point.id, start});
+    }
   }
 
   void check_snapshot(const SnapshotId& id, const std::string& whose) {
@@ -330,6 +334,19 @@ class Verifier {
       open_extent(name, extent, object.substr(extent.offset.value, extent.stored.value));
     } catch (const Error& error) {
       damage(name, "logbook", error, "log " + describe(extent.extent));
+      bad_extents_.push_back({name, extent.extent});
+    }
+  }
+
+  // A point is hit when it may have to replay the extent, another writer's copy or not.
+  void name_points_of_bad_extents() {
+    for (const auto& [name, bad] : bad_extents_) {
+      for (const auto& [point, start] : starts_) {
+        if (start.log != bad.log || bad.next <= start.position) continue;
+        if (auto it = by_object_.find(name); it != by_object_.end()) {
+          hit_again(it->second, "point " + point);
+        }
+      }
     }
   }
 
@@ -342,7 +359,9 @@ class Verifier {
   const VerifyOptions& options_;
   const Cancel& cancel_;
   VerifyReport report_;
-  std::map<std::string, std::size_t> by_object_;  // index in report_.damages
+  std::map<std::string, std::size_t> by_object_;             // index in report_.damages
+  std::vector<std::pair<std::string, LogStart>> starts_;     // of which point
+  std::vector<std::pair<std::string, Extent>> bad_extents_;  // of which object
   GoodChunks good_;
   std::optional<Logbook> logbook_;
 };

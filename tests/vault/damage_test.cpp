@@ -197,15 +197,22 @@ TEST_F(DamageTest, DamageSaysWhichPointsItHits) {
   EXPECT_EQ(report.damages[0].object, chunk_name(page));
 }
 
-TEST_F(DamageTest, DamagedExtentsNameTheirRanges) {
+TEST_F(DamageTest, DamagedExtentsNameTheirRangesAndPoints) {
   auto info = objects_of(store, "logbook/").at(0);
   auto bytes = *store.get(info.name);
   bytes[kHeaderSize + 3] ^= 1;
   store.put(info.name, bytes);
   auto report = verify_all();
-  ASSERT_FALSE(report.good());
+  ASSERT_EQ(report.damages.size(), 1u);
   EXPECT_EQ(report.damages[0].object, info.name);
   EXPECT_EQ(report.damages[0].kind, "logbook");
+  EXPECT_EQ(report.damages[0].hits,
+            (std::vector<std::string>{"log " + kLog + " [0, 40)", "point " + point.id}));
+  VerifyOptions options;
+  options.point = point.id;
+  report = verify(vault, options, cancel);
+  ASSERT_EQ(report.damages.size(), 1u);
+  EXPECT_EQ(report.damages[0].object, info.name);
 }
 
 TEST_F(DamageTest, ForeignNamesAreToldOf) {
