@@ -132,6 +132,20 @@ Taken cut(const Context& c, clickhouse::Client& client, const clickhouse::CutReq
   }
 }
 
+// A backup that nobody waits for any more would go on for hours and be worth nothing.
+void wait_for_backup(const Context& c, clickhouse::Client& client, const std::string& id) {
+  try {
+    clickhouse::wait_finished(client, id, c.cancel, [&](const auto& status) {
+      c.reporter.progress("backup", 0, status.total_size.value, "bytes");
+    });
+  } catch (const Error& e) {
+    if (e.code() == Code::cancelled) {
+      clickhouse::kill_backup(client, id, Deadline::after(Millis(10000)));
+    }
+    throw;
+  }
+}
+
 vault::SnapshotId save_backup(const Context& c, vault::Vault vault,
                               const clickhouse::SchemaGraph& graph,
                               const clickhouse::BackupPlace& place, const std::string& name) {
@@ -193,9 +207,7 @@ nlohmann::json snapshot_clickhouse(const Context& c, vault::Vault vault, const s
     taken.cut.cluster_id = broker->cluster_id();
     taken.cut.topic_ids = broker->topic_ids();
   }
-  clickhouse::wait_finished(client, taken.backup_id, c.cancel, [&](const auto& status) {
-    c.reporter.progress("backup", 0, status.total_size.value, "bytes");
-  });
+  wait_for_backup(c, client, taken.backup_id);
 
   ClickHouseDocument document;
   document.disk = config.backup_disk;
