@@ -52,9 +52,7 @@ class Drill:
         time.sleep(self.options.seconds)
         self.say("disaster")
         self.destroy(scene)
-        begun = time.monotonic()
         self.restore(scene)
-        self.rto = time.monotonic() - begun
         self.say(f"restored in {self.rto:.1f} s; drains and compares")
         self.after_restore(scene)
         time.sleep(3)  # the world goes on for a while on what was restored
@@ -87,6 +85,7 @@ class Drill:
     # Shared by several.
     def restore_stores(self, scene, names, begins):
         run, done = scene.restore(names, begins)
+        self.rto = run.seconds
         self.bytes_moved = run.bytes_moved
         self.steps = [{"name": event["name"], "seconds": round(event.get("seconds", 0), 3)}
                       for event in run.events

@@ -248,6 +248,7 @@ class Scene:
 
         run = Lifeboat(self, ["--json", "restore", *stores, "--yes", *more], on_event)
         done = run.wait(timeout)
+        run.seconds = time.monotonic() - run.begun
         for thread in waiting:
             if isinstance(thread, threading.Thread):
                 thread.join(120)
