@@ -1,7 +1,8 @@
-"""A scenario of test_real_faults.py, run in a mount namespace of its own: FOLDER/vault is a tmpfs that fills up.
+"""A scenario of test_real_faults.py, run in a mount namespace of its own: FOLDER/vault is a tmpfs
+that fills up.
 
-`backup` ends with "no space" and leaves no point and nothing held; `run` waits and drops nothing; when there is space
-again, both work and the vault is whole.
+`backup` ends with "no space" and leaves no point; `run` waits and drops nothing; when there is
+space again, both work and the vault is whole.
 """
 
 import errno
@@ -59,7 +60,11 @@ def run_on_a_full_disk(site):
 
 
 def caught_up(site):
-    logs = [log for log in site.run("status", "--json").json()["logs"] if log["log"].startswith("kafka/")]
+    logs = [
+        log
+        for log in site.run("status", "--json").json()["logs"]
+        if log["log"].startswith("kafka/")
+    ]
     return logs and all(log.get("behind") == 0 for log in logs)
 
 

@@ -1,13 +1,15 @@
 """What the tests of the program share: the real binary in folders of its own, and the real stack.
 
-The binary is $LIFEBOAT_BINARY, else lifeboat in $LIFEBOAT_BUILD/bin, else in build/bin. Nothing here waits for a fixed
-time, and PATIENCE is only a limit.
+The binary is $LIFEBOAT_BINARY, else lifeboat in $LIFEBOAT_BUILD/bin, else in build/bin. Nothing
+here waits for a fixed time, and PATIENCE is only a limit.
 """
 
 import json
 import os
 import pathlib
+import pty
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -30,7 +32,17 @@ LOAD = os.environ.get("LIFEBOAT_LOAD") or str(BUILD / "bin" / "lifeboat-load")
 SCHEMA = ROOT / "stack" / "schema" / "schema.py"
 PATIENCE = 240
 
-OK, FAILED, USAGE, REFUSED, UNAVAILABLE, CORRUPT, COULD_NOT_VERIFY, NO_SPACE, STOPPED = 0, 1, 2, 3, 4, 5, 6, 7, 130
+OK, FAILED, USAGE, REFUSED, UNAVAILABLE, CORRUPT, COULD_NOT_VERIFY, NO_SPACE, STOPPED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    130,
+)
 
 
 def seeded(name):
@@ -51,7 +63,7 @@ def until(condition, what, seconds=PATIENCE):
 
 
 def temporary_folder(test):
-    """Deleted at the end of the test (or the class). Other users may enter it: PostgreSQL is one."""
+    """Deleted at the end of the test or class. Other users may enter it: PostgreSQL is one."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-cli-"))
     folder.chmod(0o755)
     clean = test.addClassCleanup if isinstance(test, type) else test.addCleanup
@@ -73,7 +85,8 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
     def __str__(self):
-        return f"lifeboat {' '.join(self.words)}: exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+        called = f"lifeboat {' '.join(self.words)}: exit {self.code}"
+        return f"{called}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
 class Lifeboat:
@@ -86,27 +99,78 @@ class Lifeboat:
     def words(self, words, config=True):
         return [BINARY, *(["--config", str(self.config)] if config else []), *map(str, words)]
 
-    def run(self, *words, config=True, timeout=PATIENCE, environment=None, preexec=None, stdin=None):
-        done = subprocess.run(self.words(words, config), cwd=self.folder, timeout=timeout, capture_output=True,
-                              text=True, errors="replace", stdin=stdin or subprocess.DEVNULL, preexec_fn=preexec,
-                              env=dict(clean_environment(), **(environment or {})))
+    def run(
+        self, *words, config=True, timeout=PATIENCE, environment=None, preexec=None, stdin=None
+    ):
+        done = subprocess.run(
+            self.words(words, config),
+            cwd=self.folder,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=stdin or subprocess.DEVNULL,
+            preexec_fn=preexec,
+            env=dict(clean_environment(), **(environment or {})),
+        )
         return Ended(list(map(str, words)), done.returncode, done.stdout, done.stderr)
 
     def start(self, *words, log=None):
         """A process that goes on; the caller ends it. stdout and stderr go to the file `log`."""
         path = pathlib.Path(log or self.folder / f"{words[0]}.log")
         with open(path, "ab") as out:
-            process = subprocess.Popen(self.words(words), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=subprocess.STDOUT, env=clean_environment())
+            process = subprocess.Popen(
+                self.words(words),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(),
+            )
         process.log = path
         return process
+
+    def on_terminal(self, *words, answer=None, timeout=PATIENCE):
+        """stdin and stderr are a terminal; `answer` is typed at its prompt. stdout is none."""
+        ours, theirs = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                self.words(words),
+                cwd=self.folder,
+                stdin=theirs,
+                stderr=theirs,
+                stdout=subprocess.PIPE,
+                env=clean_environment(),
+            )
+            os.close(theirs)
+            said = b""
+            deadline = time.monotonic() + timeout
+            while select.select([ours], [], [], max(0, deadline - time.monotonic()))[0]:
+                try:
+                    said += os.read(ours, 65536)
+                except OSError:  # the other side has been closed
+                    break
+                if answer is not None and b"Type yes" in said:
+                    os.write(ours, answer.encode() + b"\n")
+                    answer = None
+            out = process.stdout.read().decode()
+            code = process.wait(timeout=10)
+        finally:
+            os.close(ours)
+            end(process)
+            process.stdout.close()
+        return Ended(list(map(str, words)), code, out, said.decode(errors="replace"))
 
     def vault_path(self):
         return self.folder / "vault"
 
 
 def clean_environment():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LIFEBOAT_CONFIG", "PG"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LIFEBOAT_CONFIG", "PG"))
+    }
 
 
 def end(process):
@@ -116,36 +180,60 @@ def end(process):
     process.wait()
 
 
-def config_text(info, folder, stores_wanted=("postgres", "kafka", "clickhouse", "zookeeper"), **changes):
+def config_text(
+    info, folder, stores_wanted=("postgres", "kafka", "clickhouse", "zookeeper"), **changes
+):
     """lifeboat.yaml for a local stack; `changes` replace single values (see below)."""
-    value = {"vault": f"{folder}/vault", "point_every": "1h", "flush_interval": "1s",
-             "postgres_password": info.get("postgres", {}).get("password"), "clickhouse_password": None, **changes}
-    lines = [f"vault: {value['vault']}", f"point_every: {value['point_every']}",
-             f"flush_interval: {value['flush_interval']}"]
+    value = {
+        "vault": f"{folder}/vault",
+        "point_every": "1h",
+        "flush_interval": "1s",
+        "postgres_password": info.get("postgres", {}).get("password"),
+        "clickhouse_password": None,
+        **changes,
+    }
+    lines = [
+        f"vault: {value['vault']}",
+        f"point_every: {value['point_every']}",
+        f"flush_interval: {value['flush_interval']}",
+    ]
     if "postgres" in stores_wanted:
         postgres = info["postgres"]
         port = value.get("postgres_port", postgres["port"])
-        lines += ["postgres:", f"  url: postgresql://{postgres['user']}@{postgres['host']}:{port}/{postgres['database']}",
-                  f"  password: {value['postgres_password']}", "  slot: " + value.get("slot", "lifeboat"),
-                  f"  data_directory: {value.get('data_directory', postgres['data'])}",
-                  f"  os_user: {postgres['os_user']}"]
+        lines += [
+            "postgres:",
+            f"  url: postgresql://{postgres['user']}@{postgres['host']}:{port}/"
+            f"{postgres['database']}",
+            f"  password: {value['postgres_password']}",
+            "  slot: " + value.get("slot", "lifeboat"),
+            f"  data_directory: {value.get('data_directory', postgres['data'])}",
+            f"  os_user: {postgres['os_user']}",
+        ]
     if "kafka" in stores_wanted:
         lines += ["kafka:", f"  bootstrap: {value.get('bootstrap', info['kafka']['bootstrap'])}"]
     if "clickhouse" in stores_wanted:
         clickhouse = info["clickhouse"]
-        lines += ["clickhouse:", f"  url: {value.get('clickhouse_url', clickhouse['url'])}",
-                  f"  databases: [{value.get('databases', 'posthog')}]",
-                  f"  backup_disk: {clickhouse['backup_disk']}", f"  backup_path: {clickhouse['backup_path']}"]
+        lines += [
+            "clickhouse:",
+            f"  url: {value.get('clickhouse_url', clickhouse['url'])}",
+            f"  databases: [{value.get('databases', 'posthog')}]",
+            f"  backup_disk: {clickhouse['backup_disk']}",
+            f"  backup_path: {clickhouse['backup_path']}",
+        ]
         if value["clickhouse_password"]:
             lines += [f"  password: {value['clickhouse_password']}"]
     if "zookeeper" in stores_wanted:
-        lines += ["zookeeper:", f"  connect: {value.get('zookeeper_connect', info['zookeeper']['connect'])}"]
+        lines += [
+            "zookeeper:",
+            f"  connect: {value.get('zookeeper_connect', info['zookeeper']['connect'])}",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def unused_port():
     """Nothing listens there for now."""
     import socket
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -153,8 +241,11 @@ def unused_port():
 
 def apply_schema(stack, slow_view=None):
     more = ["--slow-view", str(slow_view)] if slow_view else []
-    subprocess.run([sys.executable, str(SCHEMA), "apply", "--stack", stack.json_path, "--load", LOAD, *more],
-                   check=True, timeout=PATIENCE)
+    subprocess.run(
+        [sys.executable, str(SCHEMA), "apply", "--stack", stack.json_path, "--load", LOAD, *more],
+        check=True,
+        timeout=PATIENCE,
+    )
 
 
 def clickhouse(info, statement, timeout=60):
@@ -173,13 +264,17 @@ def consumed(info):
 
 def vault_objects(vault):
     """The files of a vault, without what is being written."""
-    return sorted(path for path in pathlib.Path(vault).rglob("*")
-                  if path.is_file() and not any(part.startswith(".") for part in path.relative_to(vault).parts))
+    return sorted(
+        path
+        for path in pathlib.Path(vault).rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(vault).parts)
+    )
 
 
 def fingerprint(folder):
-    """Names, sizes, modes and change times of all below: equal only when nothing was touched. Hidden ones do not
-    count: a vault keeps there what is being written."""
+    """Names, sizes, modes and change times of all below: equal only when nothing was touched.
+    Hidden ones do not count: a vault keeps there what is being written."""
     out = {}
     for path in sorted(pathlib.Path(folder).rglob("*")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):

@@ -1,12 +1,7 @@
 #!/usr/bin/env python3
-"""The command line, lifeboat.yaml and the vault's state: errors, exit statuses, JSON. Needs no server."""
+"""The command line, lifeboat.yaml, the vault: errors, exit statuses, JSON. Needs no server."""
 
-import json
 import os
-import pathlib
-import pty
-import resource
-import signal
 import subprocess
 import unittest
 
@@ -18,8 +13,16 @@ GOOD = """vault: {folder}/vault
 postgres:
   url: postgresql://lifeboat@127.0.0.1:1/postgres
 """
-LOOKING = (["check"], ["points"], ["status"], ["plan", "postgres"], ["cursors", "show"], ["verify"], ["logbook", "ls"],
-           ["init"])
+LOOKING = (
+    ["check"],
+    ["points"],
+    ["status"],
+    ["plan", "postgres"],
+    ["cursors", "show"],
+    ["verify"],
+    ["logbook", "ls"],
+    ["init"],
+)
 EVENTS = (["backup"], ["restore", "postgres", "--yes"], ["run"])
 
 
@@ -49,27 +52,55 @@ class WithFolder(unittest.TestCase):
 
 class CommandLine(WithFolder):
     def test_version_and_help(self):
-        self.assertRegex(self.lifeboat.run("--version", config=False).out, r"^lifeboat \d+\.\d+\.\d+\n$")
+        self.assertRegex(
+            self.lifeboat.run("--version", config=False).out, r"^lifeboat \d+\.\d+\.\d+\n$"
+        )
         helped = self.lifeboat.run("--help", config=False)
         self.assertEqual(helped.code, 0)
-        for verb in ("init", "check", "run", "backup", "points", "status", "plan", "apply", "restore", "cursors",
-                     "verify", "logbook", "wal-fetch", "drill"):
+        for verb in (
+            "init",
+            "check",
+            "run",
+            "backup",
+            "points",
+            "status",
+            "plan",
+            "apply",
+            "restore",
+            "cursors",
+            "verify",
+            "logbook",
+            "wal-fetch",
+            "drill",
+        ):
             self.assertRegex(helped.out, rf"(?m)^  {verb}\b")
         self.assertNotIn("hold-watchdog", helped.out)
 
     def test_wrong_words_are_usage_errors(self):
         self.write()
-        for words in ([], ["sink"], ["points", "--nonsense"], ["apply"], ["plan"], ["verify", "--level", "some"],
-                      ["cursors"], ["cursors", "reset", "--point", "latest"], ["points", "extra"],
-                      ["--quiet", "--verbose", "points"]):
+        for words in (
+            [],
+            ["sink"],
+            ["points", "--nonsense"],
+            ["apply"],
+            ["plan"],
+            ["verify", "--level", "some"],
+            ["cursors"],
+            ["cursors", "reset", "--point", "latest"],
+            ["points", "extra"],
+            ["--quiet", "--verbose", "points"],
+        ):
             with self.subTest(words=words):
                 ended = self.assert_error(self.lifeboat.run(*words), harness.USAGE, "  next: ")
                 self.assertEqual(ended.out, "")
 
     def test_words_that_are_wrong_by_meaning(self):
         self.make_vault()
-        for words, named in ((["plan", "mysql"], "mysql"), (["plan", "postgres", "--to", "noon"], "noon"),
-                             (["restore", "postgres", "--wait", "soon"], "soon")):
+        for words, named in (
+            (["plan", "mysql"], "mysql"),
+            (["plan", "postgres", "--to", "noon"], "noon"),
+            (["restore", "postgres", "--wait", "soon"], "soon"),
+        ):
             with self.subTest(words=words):
                 self.assert_error(self.lifeboat.run(*words), harness.USAGE, named, "  next: ")
 
@@ -79,9 +110,13 @@ class CommandLine(WithFolder):
         self.assertEqual(ended.json()["error"]["code"], "usage")
 
     def test_wal_fetch_ends_above_125_for_every_error(self):
-        """PostgreSQL takes 1 to 125 for the end of the archive and would come up without the rest."""
+        """PostgreSQL takes 1 to 125 for the archive's end and would come up without the rest."""
         self.write()
-        wrong = (["wal-fetch"], ["wal-fetch", "--nonsense", "a", "b"], ["wal-fetch", "0" * 24, "out"])
+        wrong = (
+            ["wal-fetch"],
+            ["wal-fetch", "--nonsense", "a", "b"],
+            ["wal-fetch", "0" * 24, "out"],
+        )
         for words in wrong:
             with self.subTest(words=words):
                 self.assertEqual(self.lifeboat.run(*words).code, 200)
@@ -92,21 +127,36 @@ class CommandLine(WithFolder):
         self.assertEqual(self.lifeboat.run("wal-fetch", "0" * 24, "out").code, 200)
 
     def test_drill_without_the_source_tree(self):
-        ended = self.lifeboat.run("drill", "--list", config=False, environment={"LIFEBOAT_SOURCE": "/nonexistent"})
+        ended = self.lifeboat.run(
+            "drill", "--list", config=False, environment={"LIFEBOAT_SOURCE": "/nonexistent"}
+        )
         self.assert_error(ended, harness.FAILED, "/nonexistent/drills/run.py", "LIFEBOAT_SOURCE")
 
     def test_drill_passes_its_words_on(self):
         (self.folder / "drills").mkdir()
-        (self.folder / "drills" / "run.py").write_text("import sys; print(sys.argv[1:]); sys.exit(9)")
-        ended = self.lifeboat.run("drill", "--json", "a b", "--help", config=False,
-                                  environment={"LIFEBOAT_SOURCE": str(self.folder)})
+        (self.folder / "drills" / "run.py").write_text(
+            "import sys; print(sys.argv[1:]); sys.exit(9)"
+        )
+        ended = self.lifeboat.run(
+            "drill",
+            "--json",
+            "a b",
+            "--help",
+            config=False,
+            environment={"LIFEBOAT_SOURCE": str(self.folder)},
+        )
         self.assertEqual((ended.code, ended.out.strip()), (9, "['--json', 'a b', '--help']"), ended)
 
     def test_a_full_stdout_is_an_error(self):
         self.make_vault()
         with open("/dev/full", "w") as full:
-            done = subprocess.run(self.lifeboat.words(["points", "--json"]), stdout=full, stderr=subprocess.PIPE,
-                                  text=True, cwd=self.folder)
+            done = subprocess.run(
+                self.lifeboat.words(["points", "--json"]),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=self.folder,
+            )
         self.assertEqual(done.returncode, harness.NO_SPACE, done.stderr)
         self.assertIn("stdout", done.stderr)
 
@@ -114,8 +164,13 @@ class CommandLine(WithFolder):
         self.make_vault()
         read, write = os.pipe()
         os.close(read)
-        done = subprocess.run(self.lifeboat.words(["points", "--json"]), stdout=write, stderr=subprocess.PIPE,
-                              text=True, cwd=self.folder)
+        done = subprocess.run(
+            self.lifeboat.words(["points", "--json"]),
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+        )
         os.close(write)
         self.assertEqual((done.returncode, done.stderr), (141, ""))
 
@@ -124,15 +179,35 @@ class Config(WithFolder):
     def test_no_file(self):
         for words in LOOKING[:-1] + EVENTS:
             with self.subTest(words=words):
-                self.assert_error(self.lifeboat.run(*words), harness.USAGE, str(self.lifeboat.config),
-                                  "does not exist", "lifeboat init")
+                self.assert_error(
+                    self.lifeboat.run(*words),
+                    harness.USAGE,
+                    str(self.lifeboat.config),
+                    "does not exist",
+                    "lifeboat init",
+                )
 
     def test_wrong_files(self):
         cases = (
-            ("unknown key", "vault: /v\ncompression: high\n", 2, ["compression", "expected one of", "point_every"]),
+            (
+                "unknown key",
+                "vault: /v\ncompression: high\n",
+                2,
+                ["compression", "expected one of", "point_every"],
+            ),
             ("unknown key in a section", GOOD + "  host: here\n", 4, ["host", "postgres", "url"]),
-            ("missing key", "point_every: 1h\nkafka:\n  bootstrap: [a:1]\n", 1, ["vault", "missing"]),
-            ("missing key in a section", "vault: /v\nclickhouse:\n  url: http://a:1\n", 3, ["backup_disk"]),
+            (
+                "missing key",
+                "point_every: 1h\nkafka:\n  bootstrap: [a:1]\n",
+                1,
+                ["vault", "missing"],
+            ),
+            (
+                "missing key in a section",
+                "vault: /v\nclickhouse:\n  url: http://a:1\n",
+                3,
+                ["backup_disk"],
+            ),
             ("no store", "vault: /v\n", 1, ["names no store"]),
             ("wrong time", "vault: /v\npoint_every: often\n", 2, ["point_every", "15m"]),
             ("wrong size", "vault: /v\nflush_bytes: 3 bananas\n", 2, ["flush_bytes", "16MiB"]),
@@ -144,14 +219,21 @@ class Config(WithFolder):
             ("cut off", "vault: [/v\n", None, ["YAML"]),
             ("not a mapping", "- a\n- b\n", 1, ["mapping"]),
             ("both passwords", GOOD + "  password: a\n  password_file: b\n", 5, ["not both"]),
-            ("no password file", GOOD + "  password_file: nowhere\n", 4, ["nowhere", "does not exist"]),
+            (
+                "no password file",
+                GOOD + "  password_file: nowhere\n",
+                4,
+                ["nowhere", "does not exist"],
+            ),
             ("slot", GOOD + "  slot: Life-Boat\n", 4, ["Life-Boat", "slot"]),
         )
         for name, text, line, words in cases:
             with self.subTest(name):
                 self.write(text)
                 where = f"{self.lifeboat.config}:{line}" if line else str(self.lifeboat.config)
-                ended = self.assert_error(self.lifeboat.run("points"), harness.USAGE, where, "  next: ", *words)
+                ended = self.assert_error(
+                    self.lifeboat.run("points"), harness.USAGE, where, "  next: ", *words
+                )
                 self.assertEqual(ended.out, "")
 
     def test_which_file(self):
@@ -160,15 +242,25 @@ class Config(WithFolder):
         elsewhere.mkdir()
         other = elsewhere / "other.yaml"
         other.write_text("other: 1\n")
-        here = self.lifeboat.run("points", config=False, environment={"LIFEBOAT_CONFIG": str(other)})
+        here = self.lifeboat.run(
+            "points", config=False, environment={"LIFEBOAT_CONFIG": str(other)}
+        )
         self.assertIn("lifeboat.yaml:1", here.err)
         self.lifeboat.folder = elsewhere
-        there = self.lifeboat.run("points", config=False, environment={"LIFEBOAT_CONFIG": str(other)})
+        there = self.lifeboat.run(
+            "points", config=False, environment={"LIFEBOAT_CONFIG": str(other)}
+        )
         self.assertIn("other.yaml:1", there.err)
 
     def test_a_password_is_never_printed(self):
         self.write(GOOD + "  password: tops3cret\n")
-        for words in (["init"], ["check", "--json"], ["status"], ["backup"], ["backup", "--json", "--verbose"]):
+        for words in (
+            ["init"],
+            ["check", "--json"],
+            ["status"],
+            ["backup"],
+            ["backup", "--json", "--verbose"],
+        ):
             ended = self.lifeboat.run(*words)
             self.assertNotIn("tops3cret", ended.out + ended.err, ended)
 
@@ -178,7 +270,9 @@ class Init(WithFolder):
         printed = self.lifeboat.run("init", "--print")
         self.assertEqual(printed.code, 0)
         self.assertFalse(self.lifeboat.config.exists())
-        self.lifeboat.config.write_text(printed.out.replace("/backup/vault", str(self.folder / "vault")))
+        self.lifeboat.config.write_text(
+            printed.out.replace("/backup/vault", str(self.folder / "vault"))
+        )
         self.assert_error(self.lifeboat.run("points"), harness.FAILED, "vault")
 
     def test_three_calls(self):
@@ -202,14 +296,18 @@ class Init(WithFolder):
 
     def test_json(self):
         wrote = self.lifeboat.run("init", "--json").json()
-        self.assertEqual((wrote["wrote_config"], wrote["config"]), (True, str(self.lifeboat.config)))
+        self.assertEqual(
+            (wrote["wrote_config"], wrote["config"]), (True, str(self.lifeboat.config))
+        )
         self.write()
         made = self.lifeboat.run("init", "--json").json()
         self.assertTrue(made["vault"]["made"])
         self.assertFalse(made["ok"])
         self.assertIn(("postgres", "problem"), {(f["store"], f["level"]) for f in made["findings"]})
         again = self.lifeboat.run("init", "--json").json()
-        self.assertEqual((again["vault"]["made"], again["vault"]["id"]), (False, made["vault"]["id"]))
+        self.assertEqual(
+            (again["vault"]["made"], again["vault"]["id"]), (False, made["vault"]["id"])
+        )
 
     def test_a_broken_vault_is_never_made_again(self):
         self.make_vault()
@@ -223,10 +321,20 @@ class Init(WithFolder):
 class Vault(WithFolder):
     def test_missing(self):
         self.write()
-        for words in (["points"], ["status"], ["verify"], ["logbook", "ls"], ["backup"], ["plan", "postgres"],
-                      ["run"], ["restore", "postgres", "--yes"]):
+        for words in (
+            ["points"],
+            ["status"],
+            ["verify"],
+            ["logbook", "ls"],
+            ["backup"],
+            ["plan", "postgres"],
+            ["run"],
+            ["restore", "postgres", "--yes"],
+        ):
             with self.subTest(words=words):
-                self.assert_error(self.lifeboat.run(*words), harness.FAILED, str(self.lifeboat.vault_path()))
+                self.assert_error(
+                    self.lifeboat.run(*words), harness.FAILED, str(self.lifeboat.vault_path())
+                )
                 self.assertFalse(self.lifeboat.vault_path().exists())
 
     def test_a_directory_that_is_no_vault(self):
@@ -243,7 +351,7 @@ class Vault(WithFolder):
                 root.write_bytes(whole[:size])
                 self.assert_error(self.lifeboat.run("points"), harness.CORRUPT)
         for at in range(len(whole)):
-            root.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1:])
+            root.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
             ended = self.lifeboat.run("points")
             self.assertEqual(ended.code, harness.CORRUPT, f"byte {at}: {ended}")
         root.write_bytes(whole)
@@ -252,12 +360,21 @@ class Vault(WithFolder):
     def test_empty(self):
         self.make_vault()
         self.assertEqual(self.lifeboat.run("points", "--json").json()["points"], [])
-        self.assertEqual(self.lifeboat.run("logbook", "ls", "--json").json(), {"logs": [], "damaged": []})
-        for words in (["plan", "postgres"], ["verify", "--point", "latest"], ["plan", "postgres", "--point", "2026"]):
+        self.assertEqual(
+            self.lifeboat.run("logbook", "ls", "--json").json(), {"logs": [], "damaged": []}
+        )
+        for words in (
+            ["plan", "postgres"],
+            ["verify", "--point", "latest"],
+            ["plan", "postgres", "--point", "2026"],
+        ):
             with self.subTest(words=words):
                 self.assert_error(self.lifeboat.run(*words), harness.FAILED, "point")
         verified = self.lifeboat.run("verify", "--json")
-        self.assertEqual((verified.json()["verdict"], verified.code), ("COULD NOT VERIFY", harness.COULD_NOT_VERIFY))
+        self.assertEqual(
+            (verified.json()["verdict"], verified.code),
+            ("COULD NOT VERIFY", harness.COULD_NOT_VERIFY),
+        )
 
     def test_a_broken_point_is_listed_and_found(self):
         self.make_vault()
@@ -269,7 +386,9 @@ class Vault(WithFolder):
         self.assertTrue(listed[0]["problem"])
         self.assertIn("BROKEN", self.lifeboat.run("points").out)
         verified = self.lifeboat.run("verify", "--json")
-        self.assertEqual((verified.code, verified.json()["verdict"]), (harness.CORRUPT, "FAILED"), verified)
+        self.assertEqual(
+            (verified.code, verified.json()["verdict"]), (harness.CORRUPT, "FAILED"), verified
+        )
         self.assertEqual(verified.json()["damages"][0]["kind"], "point")
 
     def test_a_vault_that_may_not_be_read(self):
@@ -289,7 +408,9 @@ class Vault(WithFolder):
 class Json(WithFolder):
     def test_looking_verbs_print_one_document(self):
         self.make_vault()
-        for words in LOOKING + (["cursors", "reset", "--group", "g", "--point", "latest", "--yes"],):
+        for words in LOOKING + (
+            ["cursors", "reset", "--group", "g", "--point", "latest", "--yes"],
+        ):
             with self.subTest(words=words):
                 ended = self.lifeboat.run(*words, "--json")
                 self.assertIsInstance(ended.json(), dict, ended)
@@ -309,20 +430,20 @@ class Json(WithFolder):
 
     def test_apply_refuses_what_is_no_plan(self):
         self.make_vault()
-        for text, code in (("", harness.CORRUPT), ("{", harness.CORRUPT), ("[]", harness.CORRUPT),
-                           ('{"version": 99}', harness.CORRUPT), ('{"version": "x"}', harness.CORRUPT)):
+        for text, code in (
+            ("", harness.CORRUPT),
+            ("{", harness.CORRUPT),
+            ("[]", harness.CORRUPT),
+            ('{"version": 99}', harness.CORRUPT),
+            ('{"version": "x"}', harness.CORRUPT),
+        ):
             plan = self.folder / "plan.json"
             plan.write_text(text)
             with self.subTest(text=text):
                 self.assert_error(self.lifeboat.run("apply", plan), code)
-        self.assert_error(self.lifeboat.run("apply", "nowhere.json"), harness.FAILED, "nowhere.json")
-
-
-class Terminal(WithFolder):
-    def test_without_a_terminal_nothing_is_asked(self):
-        """`restore` of anything that changes the world needs --yes; here it ends before, with no point."""
-        self.make_vault()
-        self.assert_error(self.lifeboat.run("restore", "postgres"), harness.FAILED, "point")
+        self.assert_error(
+            self.lifeboat.run("apply", "nowhere.json"), harness.FAILED, "nowhere.json"
+        )
 
 
 if __name__ == "__main__":

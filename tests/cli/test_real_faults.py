@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The program on the real stack when something is wrong: servers that are down, refuse the password or go away in the
-middle, stores that are not empty, groups that are consumed, a full disk. Needs what stack/setup installs, and the build.
+"""The program on the real stack when something is wrong: servers that are down, refuse the password
+or go away in the middle, stores that are not empty, groups that are consumed, a full disk. Needs
+what stack/setup installs, and the build.
 """
 
 import json
@@ -29,8 +30,9 @@ class World:
     def start(self):
         self.stack.start_all()
         harness.apply_schema(self.stack)
-        with harness.load.Load(self.stack.json_path, self.folder / "ledger", events_rate=500,
-                               program=harness.LOAD) as running:
+        with harness.load.Load(
+            self.stack.json_path, self.folder / "ledger", events_rate=500, program=harness.LOAD
+        ) as running:
             running.wait_until_running("kafka")
             running.wait_until_running("postgres")
             until(lambda: harness.consumed(self.stack.info()) > 1000, "events in ClickHouse")
@@ -67,10 +69,16 @@ class WithVault(unittest.TestCase):
         return made
 
     def drop_slot(self, slot):
-        subprocess.run(harness.stores.Postgres(WORLD.info).command +
-                       ["-c", f"SELECT pg_drop_replication_slot('{slot}') FROM pg_replication_slots "
-                              f"WHERE slot_name = '{slot}'"],
-                       env=harness.stores.Postgres(WORLD.info).environment, capture_output=True)
+        subprocess.run(
+            harness.stores.Postgres(WORLD.info).command
+            + [
+                "-c",
+                f"SELECT pg_drop_replication_slot('{slot}') FROM pg_replication_slots "
+                f"WHERE slot_name = '{slot}'",
+            ],
+            env=harness.stores.Postgres(WORLD.info).environment,
+            capture_output=True,
+        )
 
     def points(self, lifeboat):
         return lifeboat.run("points", "--json").json()["points"]
@@ -114,12 +122,20 @@ class WholeServers(WithVault):
 
     def break_and_verify(self, site, point):
         """One flipped bit of one chunk: FAILED, and the point that it costs is named."""
-        chunks = sorted((site.vault_path() / "chunks").rglob("*"), key=lambda path: path.stat().st_size)
+        chunks = sorted(
+            (site.vault_path() / "chunks").rglob("*"), key=lambda path: path.stat().st_size
+        )
         chunk = chunks[-1]
         whole = chunk.read_bytes()
-        chunk.write_bytes(whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:])
+        chunk.write_bytes(
+            whole[: len(whole) // 2]
+            + bytes([whole[len(whole) // 2] ^ 1])
+            + whole[len(whole) // 2 + 1 :]
+        )
         verified = site.run("verify", "--json", "--point", point)
-        self.assertEqual((verified.json()["verdict"], verified.code), ("FAILED", harness.CORRUPT), verified)
+        self.assertEqual(
+            (verified.json()["verdict"], verified.code), ("FAILED", harness.CORRUPT), verified
+        )
         self.assertIn(point, json.dumps(verified.json()["damages"]))
         chunk.unlink()
         self.assertEqual(site.run("verify", "--level", "exists").code, harness.CORRUPT)
@@ -146,6 +162,85 @@ class WholeServers(WithVault):
         print(f"run ended {time.monotonic() - begun:.1f} s after SIGTERM")
         verified = site.run("verify")
         self.assertEqual(verified.code, 0, verified)
+
+
+class Stopping(WithVault):
+    def test_stopped_in_the_middle(self):
+        """SIGINT while ClickHouse is being cut: status 130, no point, nothing held."""
+        site = self.lifeboat()
+        process = start_until(self, site, "clickhouse")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(process.returncode, harness.STOPPED, out + err)
+        last = json.loads(out.splitlines()[-1])
+        self.assertEqual((last["event"], last["code"]), ("error", "cancelled"))
+        self.assertEqual(self.points(site), [])
+        assert_consumes(self)
+        self.backup(site)
+
+    def test_run_is_stopped_while_it_takes_a_point(self):
+        site = self.lifeboat()
+        daemon = site.start("run", "--json")
+        self.addCleanup(harness.end, daemon)
+        until(lambda: '"name":"postgres"' in daemon.log.read_text(), "the point is being taken")
+        daemon.terminate()
+        self.assertEqual(daemon.wait(timeout=60), 0, daemon.log.read_text())
+        assert_consumes(self)
+        self.assertIn(site.run("verify").code, (0, harness.COULD_NOT_VERIFY))  # without a point
+
+
+class OnATerminal(WithVault):
+    def test_progress_is_for_terminals_only(self):
+        site = self.lifeboat()
+        seen = site.on_terminal("backup")
+        self.assertEqual(seen.code, 0, seen)
+        self.assertRegex(seen.err, r"\r\x1b\[K  base backup: .* of .*\(\d+ %\)")
+        self.assertEqual([point["id"] for point in self.points(site)], [seen.out.strip()])
+        plain = site.run("backup")
+        self.assertEqual(plain.code, 0, plain)
+        self.assertNotIn("\r", plain.err)
+        self.assertIn("the cut is exact", plain.err)
+        quiet = site.run("backup", "--quiet")
+        self.assertNotIn("postgres:", quiet.err)
+
+    def test_restore_asks(self):
+        data = self.folder / "data"
+        data.mkdir()
+        (data / "precious").write_text("mine")
+        site = self.lifeboat(data_directory=data)
+        self.backup(site)
+        asked = site.on_terminal("restore", "postgres", "--overwrite", data, answer="no")
+        self.assertEqual(asked.code, harness.STOPPED, asked)
+        self.assertIn("OVERWRITING", asked.err)
+        self.assertEqual((data / "precious").read_text(), "mine")
+
+
+def start_until(test, site, store):
+    """`backup` that has just begun with this store."""
+    process = subprocess.Popen(
+        site.words(["backup", "--json"]),
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.PIPE,
+        cwd=site.folder,
+    )
+    test.addCleanup(harness.end, process)
+    for line in process.stdout:
+        event = json.loads(line)
+        if (event["event"], event.get("name"), event.get("state")) == ("step", store, "begin"):
+            return process
+    raise AssertionError(process.communicate()[1])
+
+
+def assert_consumes(test):
+    """ClickHouse takes new events: no table is held."""
+    before = harness.consumed(WORLD.info)
+    ledger = harness.temporary_folder(test) / "ledger"
+    with harness.load.Load(
+        WORLD.stack.json_path, ledger, events_rate=200, program=harness.LOAD, more=["--no-postgres"]
+    ) as running:
+        running.wait_until_running("kafka")
+        until(lambda: harness.consumed(WORLD.info) > before + 100, "ClickHouse consumes")
 
 
 class ServersThatDoNotServe(WithVault):
@@ -180,47 +275,37 @@ class ServersThatDoNotServe(WithVault):
         self.assertNotIn("wr0ngw0rd", ended.out + ended.err)
 
     def test_each_server_down(self):
-        for store, change in (("postgres", {"postgres_port": harness.unused_port()}),
-                              ("kafka", {"bootstrap": f"127.0.0.1:{harness.unused_port()}"}),
-                              ("clickhouse", {"clickhouse_url": f"http://127.0.0.1:{harness.unused_port()}"}),
-                              ("zookeeper", {"zookeeper_connect": f"127.0.0.1:{harness.unused_port()}"})):
+        for store, change in (
+            ("postgres", {"postgres_port": harness.unused_port()}),
+            ("kafka", {"bootstrap": f"127.0.0.1:{harness.unused_port()}"}),
+            ("clickhouse", {"clickhouse_url": f"http://127.0.0.1:{harness.unused_port()}"}),
+            ("zookeeper", {"zookeeper_connect": f"127.0.0.1:{harness.unused_port()}"}),
+        ):
             with self.subTest(store=store):
                 site = self.lifeboat(store, **change)
                 _, reachable = self.assert_no_point(site, store, "127.0.0.1:")
                 self.assertFalse(reachable)
 
     def test_a_server_that_goes_away_in_the_middle(self):
-        """Killed when `backup` begins with it: an error or (when it was faster) a point, never a hang; the second call
-        makes a point, and ClickHouse consumes."""
+        """Killed when `backup` begins with it: an error or (when it was faster) a point, never a
+        hang; the second call makes a point, and ClickHouse consumes."""
         for store in ("postgres", "clickhouse", "kafka"):
             with self.subTest(store=store):
                 site = self.lifeboat(store)
                 before = len(self.points(site))
-                process = subprocess.Popen(site.words(["backup", "--json"]), stdout=subprocess.PIPE, text=True,
-                                           stderr=subprocess.PIPE, cwd=site.folder)
-                self.addCleanup(harness.end, process)
-                for line in process.stdout:
-                    event = json.loads(line)
-                    if (event["event"], event.get("name"), event.get("state")) == ("step", store, "begin"):
-                        break
+                process = start_until(self, site, store)
                 WORLD.stack.kill(store)
                 try:
                     out, err = process.communicate(timeout=harness.PATIENCE)
                 finally:
                     WORLD.stack.start(store)
-                self.assertIn(process.returncode, (0, harness.UNAVAILABLE, harness.FAILED), out + err)
+                self.assertIn(
+                    process.returncode, (0, harness.UNAVAILABLE, harness.FAILED), out + err
+                )
                 print(f"{store} killed in the middle of backup: exit {process.returncode}")
                 self.assertEqual(len(self.points(site)), before + (process.returncode == 0), err)
                 self.backup(site)
-                self.assert_consumes()
-
-    def assert_consumes(self):
-        before = harness.consumed(WORLD.info)
-        with harness.load.Load(WORLD.stack.json_path, self.folder / "ledger", events_rate=200, program=harness.LOAD,
-                               more=["--no-postgres"]) as running:
-            running.wait_until_running("kafka")
-            until(lambda: harness.consumed(WORLD.info) > before + 100, "ClickHouse consumes")
-        shutil.rmtree(self.folder / "ledger")
+                assert_consumes(self)
 
 
 class RestoreOntoSomething(WithVault):
@@ -228,10 +313,16 @@ class RestoreOntoSomething(WithVault):
         """What a restore would change first."""
         info = WORLD.info
         postgres = harness.stores.Postgres(info)
-        return (clickhouse(info, "SELECT database, name, uuid, total_rows FROM system.tables WHERE database = 'posthog' "
-                                 "ORDER BY name"),
-                postgres.rows("SELECT count(*), max(tx_id) FROM load_tx"),
-                harness.stores.group_lag(WORLD.stack.json_path, harness.LOAD)["partitions"])
+        return (
+            clickhouse(
+                info,
+                "SELECT database, name, uuid, total_rows FROM system.tables "
+                "WHERE database = 'posthog' "
+                "ORDER BY name",
+            ),
+            postgres.rows("SELECT count(*), max(tx_id) FROM load_tx"),
+            harness.stores.group_lag(WORLD.stack.json_path, harness.LOAD)["partitions"],
+        )
 
     def test_refused_and_nothing_touched(self):
         data = self.folder / "data"
@@ -241,14 +332,20 @@ class RestoreOntoSomething(WithVault):
         site = self.lifeboat(data_directory=data)
         self.backup(site)
         before, files = self.state(), harness.fingerprint(data)
-        for words, named in ((["postgres"], str(data)), (["clickhouse"], WORLD.info["clickhouse"]["url"]),
-                             (["kafka"], "kafka"), (["zookeeper"], WORLD.info["zookeeper"]["connect"]),
-                             (["all"], "--overwrite"),
-                             (["postgres", "--overwrite", "another name"], str(data))):
+        for words, named in (
+            (["postgres"], str(data)),
+            (["clickhouse"], WORLD.info["clickhouse"]["url"]),
+            (["kafka"], "kafka"),
+            (["zookeeper"], WORLD.info["zookeeper"]["connect"]),
+            (["all"], "--overwrite"),
+            (["postgres", "--overwrite", "another name"], str(data)),
+        ):
             for verb in ("plan", "restore"):
                 with self.subTest(verb=verb, words=words):
                     ended = site.run(verb, *words, *(["--yes"] if verb == "restore" else []))
-                    self.assert_refused(ended, harness.REFUSED, "is not empty", "--overwrite", named)
+                    self.assert_refused(
+                        ended, harness.REFUSED, "is not empty", "--overwrite", named
+                    )
         self.assertEqual((self.state(), harness.fingerprint(data)), (before, files))
 
     def test_the_name_of_the_target_lets_it(self):
@@ -266,7 +363,9 @@ class RestoreOntoSomething(WithVault):
         self.assertEqual((looked.code, looked.events()[-1]["dry_run"]), (0, True), looked)
         self.assertEqual((data / "precious").read_text(), "mine")
         # Without a terminal nobody can be asked.
-        self.assert_refused(site.run("restore", "postgres", "--overwrite", data), harness.REFUSED, "--yes")
+        self.assert_refused(
+            site.run("restore", "postgres", "--overwrite", data), harness.REFUSED, "--yes"
+        )
         self.assertEqual((data / "precious").read_text(), "mine")
 
 
@@ -282,10 +381,14 @@ class Cursors(WithVault):
         self.assertIn("group1", site.run("cursors", "show").out)
         ended = site.run("cursors", "reset", "--group", "group1", "--point", point, "--yes")
         self.assertEqual(ended.code, harness.REFUSED, ended)
-        self.assertTrue(any(member in ended.err for member in group["members"]), (ended.err, group["members"]))
+        self.assertTrue(
+            any(member in ended.err for member in group["members"]), (ended.err, group["members"])
+        )
         after = site.run("cursors", "show", "--group", "group1", "--json").json()["groups"][0]
-        self.assertEqual([row["committed"] for row in after["cursors"]],
-                         [row["committed"] for row in group["cursors"]])
+        self.assertEqual(
+            [row["committed"] for row in after["cursors"]],
+            [row["committed"] for row in group["cursors"]],
+        )
 
     def test_reset_of_a_group_that_nobody_uses(self):
         site = self.lifeboat()
@@ -298,25 +401,42 @@ class Cursors(WithVault):
         site = self.lifeboat()
         done = self.backup(site)
         self.detach_kafka_tables()
-        dry = site.run("cursors", "reset", "--group", "group1", "--point", done["point"], "--dry-run", "--json")
+        dry = site.run(
+            "cursors", "reset", "--group", "group1", "--point", done["point"], "--dry-run", "--json"
+        )
         self.assertEqual((dry.code, dry.json()["dry_run"]), (0, True), dry)
-        self.assert_refused(site.run("cursors", "reset", "--group", "group1", "--point", done["point"]),
-                            harness.REFUSED, "--yes")
-        ended = site.run("cursors", "reset", "--group", "group1", "--point", done["point"], "--yes", "--json")
+        self.assert_refused(
+            site.run("cursors", "reset", "--group", "group1", "--point", done["point"]),
+            harness.REFUSED,
+            "--yes",
+        )
+        ended = site.run(
+            "cursors", "reset", "--group", "group1", "--point", done["point"], "--yes", "--json"
+        )
         self.assertEqual(ended.code, 0, ended)
-        shown = site.run("cursors", "show", "--group", "group1", "--point", done["point"], "--json").json()
-        self.assertTrue(all(row["cut"] == row["committed"] for row in shown["groups"][0]["cursors"]), shown)
+        shown = site.run(
+            "cursors", "show", "--group", "group1", "--point", done["point"], "--json"
+        ).json()
+        self.assertTrue(
+            all(row["cut"] == row["committed"] for row in shown["groups"][0]["cursors"]), shown
+        )
 
     def detach_kafka_tables(self):
-        tables = clickhouse(WORLD.info, "SELECT name FROM system.tables WHERE database = 'posthog' "
-                                        "AND engine = 'Kafka'").split()
+        tables = clickhouse(
+            WORLD.info,
+            "SELECT name FROM system.tables WHERE database = 'posthog' " "AND engine = 'Kafka'",
+        ).split()
         self.assertTrue(tables)
         for table in tables:
             self.addCleanup(self.attach, table)
             clickhouse(WORLD.info, f"DETACH TABLE posthog.{table} SYNC")
         site = Lifeboat(self.folder / "site")
-        until(lambda: not site.run("cursors", "show", "--group", "group1", "--json").json()["groups"][0]["members"],
-              "the group is empty")
+        until(
+            lambda: not site.run("cursors", "show", "--group", "group1", "--json").json()["groups"][
+                0
+            ]["members"],
+            "the group is empty",
+        )
 
     def attach(self, table):
         try:
@@ -332,9 +452,17 @@ class FullDisk(WithVault):
         site = self.lifeboat()
         shutil.rmtree(site.vault_path())
         site.vault_path().mkdir()
-        unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
-        done = subprocess.run(unshare + [sys.executable, "-B", str(HERE / "full_disk.py"), str(site.folder)],
-                              capture_output=True, text=True, timeout=2 * harness.PATIENCE)
+        unshare = (
+            ["unshare", "--mount"]
+            if os.geteuid() == 0
+            else ["unshare", "--user", "--map-root-user", "--mount"]
+        )
+        done = subprocess.run(
+            unshare + [sys.executable, "-B", str(HERE / "full_disk.py"), str(site.folder)],
+            capture_output=True,
+            text=True,
+            timeout=2 * harness.PATIENCE,
+        )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         print(done.stdout)
 

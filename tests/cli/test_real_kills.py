@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""SIGKILL of `backup`, `run` and `restore` at random moments on the real stack under load: the second call finishes the
-work, nothing is left held, nothing is lost or doubled by the ledger of truth. $LIFEBOAT_SEED repeats a run.
+"""SIGKILL of `backup`, `run` and `restore` at random moments on the real stack under load: the
+second call finishes the work, nothing is left held, nothing is lost or doubled by the ledger of truth.
+$LIFEBOAT_SEED repeats a run.
 """
 
 import json
@@ -31,8 +32,14 @@ class Kills(unittest.TestCase):
         initialised = cls.lifeboat.run("init")
         assert initialised.code == 0, initialised
         cls.ledger = cls.folder / "ledger"
-        cls.load = harness.load.Load(cls.stack.json_path, cls.ledger, events_rate=1000, transactions_rate=20,
-                                     program=harness.LOAD, seed=cls.random.randrange(1 << 31))
+        cls.load = harness.load.Load(
+            cls.stack.json_path,
+            cls.ledger,
+            events_rate=1000,
+            transactions_rate=20,
+            program=harness.LOAD,
+            seed=cls.random.randrange(1 << 31),
+        )
         cls.load.__enter__()
         cls.addClassCleanup(lambda: cls.load.__exit__(None))
         cls.load.wait_until_running("kafka")
@@ -52,7 +59,9 @@ class Kills(unittest.TestCase):
 
     def assert_consumes(self):
         before = harness.consumed(self.info())
-        until(lambda: harness.consumed(self.info()) > before, "ClickHouse consumes: no table is held")
+        until(
+            lambda: harness.consumed(self.info()) > before, "ClickHouse consumes: no table is held"
+        )
 
     def assert_verified(self):
         verified = self.lifeboat.run("verify", "--json")
@@ -107,8 +116,11 @@ class Kills(unittest.TestCase):
         return (self.folder / f"{verb}.log").read_text()[-4000:]
 
     def caught_up(self):
-        logs = [log for log in self.lifeboat.run("status", "--json").json()["logs"]
-                if log["log"].startswith("kafka/")]
+        logs = [
+            log
+            for log in self.lifeboat.run("status", "--json").json()["logs"]
+            if log["log"].startswith("kafka/")
+        ]
         return len(logs) >= 8 and all(log.get("behind") == 0 for log in logs)
 
     def test_3_restore_of_clickhouse(self):
@@ -138,8 +150,10 @@ class Kills(unittest.TestCase):
         self.addCleanup(harness.end, daemon)
         self.backup()
         before = self.load.status()["postgres"]["acknowledged"]
-        until(lambda: self.load.status()["postgres"]["acknowledged"] > before + 50,
-              "transactions that only the logbook has")
+        until(
+            lambda: self.load.status()["postgres"]["acknowledged"] > before + 50,
+            "transactions that only the logbook has",
+        )
         self.load.pause("postgres")
         until(lambda: self.wal_behind() == 0, "all WAL is in the logbook")
         self.stack.kill("postgres")
@@ -166,12 +180,15 @@ class Kills(unittest.TestCase):
 
     def finish_postgres(self):
         """The operator starts PostgreSQL when the restore waits for it."""
-        process = self.lifeboat.start("restore", "postgres", "--yes", "--json", log=self.folder / "last.jsonl")
+        process = self.lifeboat.start(
+            "restore", "postgres", "--yes", "--json", log=self.folder / "last.jsonl"
+        )
         self.addCleanup(harness.end, process)
 
         def waits():
             self.assertIsNone(process.poll(), process.log.read_text())
             return '"postgres-wait"' in process.log.read_text()
+
         until(waits, "the restore waits for PostgreSQL")
         self.stack.start("postgres")
         self.assertEqual(process.wait(timeout=harness.PATIENCE), 0, process.log.read_text())
