@@ -9,10 +9,12 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  # What one clone compiled serves the next: paths below the source do not count.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}" "base_dir=${CMAKE_SOURCE_DIR}" "hash_dir=false")
 endif()
 
 add_library(lifeboat_warnings INTERFACE)
