@@ -14,7 +14,8 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # What one clone compiled serves the next: paths below the source do not count.
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}" "base_dir=${CMAKE_SOURCE_DIR}" "hash_dir=false")
+  set(CMAKE_CXX_COMPILER_LAUNCHER env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+      "${CCACHE}")
 endif()
 
 add_library(lifeboat_warnings INTERFACE)
