@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SIGKILL of `backup`, `run` and `restore` at random moments on the real stack under load: the
-second call finishes the work, nothing is left held, nothing is lost or doubled by the ledger of truth.
-$LIFEBOAT_SEED repeats a run.
+second call finishes the work, nothing is left held, nothing is lost or doubled by the ledger of
+truth. $LIFEBOAT_SEED repeats a run.
 """
 
 import json
