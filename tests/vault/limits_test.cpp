@@ -1,0 +1,115 @@
+// What happens at the limits: memory stays a number, a full disk is an error that a later run
+// cures.
+#include <fstream>
+
+#include "store/full_store.hpp"
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+// VmHWM or VmRSS of this process.
+std::uint64_t memory(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+// Runs `body` in a process of its own and expects its memory to grow by at most `most`.
+void expect_memory(std::uint64_t most, const std::function<void()>& body) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs memory of its own";
+#endif
+  store::in_processes(1, [&](int) {
+    std::uint64_t before = memory("VmRSS");
+    body();
+    std::uint64_t peak = memory("VmHWM");
+    if (peak <= before + most) return 0;
+    fprintf(stderr, "grew by %llu MiB\n", static_cast<unsigned long long>((peak - before) / kMiB));
+    return 1;
+  });
+}
+
+TEST(Limits, ALargeSnapshotNeedsLittleMemory) {
+  store::TemporaryDirectory directory;
+  expect_memory(48 * kMiB, [&] {
+    store::DirectoryStore disk(directory.path());
+    Random random(1);
+    Vault vault = Vault::create(disk, Clock::real(), random);
+    SnapshotWriter writer(vault, "large");
+    std::string piece = noise(64 * 1024, 1);
+    writer.begin_file("large", 0600, Timestamp(0));
+    for (std::uint64_t i = 0; i < 200 * kMiB / piece.size(); ++i) {
+      std::memcpy(piece.data(), &i, sizeof i);  // no two pieces are alike
+      writer.data(piece);
+    }
+    writer.end_file();
+    SnapshotReader reader(vault, writer.finish({}));
+    std::uint64_t size = 0;
+    reader.for_each([&](const Entry& entry) {
+      reader.read_file(entry, [&](std::string_view bytes) { size += bytes.size(); });
+    });
+    if (size != 200 * kMiB) throw std::runtime_error("not all came back");
+  });
+}
+
+TEST(Limits, TheLogbookHoldsItsSourceBack) {
+  store::TemporaryDirectory directory;
+  expect_memory(64 * kMiB, [&] {
+    store::DirectoryStore disk(directory.path());
+    Random random(1);
+    Vault vault = Vault::create(disk, Clock::real(), random);
+    LogbookOptions options;
+    options.flush_bytes = ByteCount(8 * kMiB);
+    options.max_buffered = ByteCount(16 * kMiB);
+    LogbookWriter writer(vault, options, Clock::real(), random);
+    Cancel cancel;
+    std::string batch = noise(256 * 1024, 1);
+    std::int64_t appends = 200 * static_cast<std::int64_t>(kMiB / batch.size());
+    for (std::int64_t i = 0; i < appends; ++i) {
+      writer.append(extent("kafka/c/t/x/0", i, i + 1), batch, cancel);
+    }
+    writer.close(cancel);
+    auto book = Logbook::load(vault);
+    std::uint64_t size = 0;
+    book.read({"kafka/c/t/x/0"}, Position(0), Position(appends),
+              [&](const ExtentView& view) { size += view.bytes.size(); });
+    if (size != 200 * kMiB) throw std::runtime_error("not all came back");
+  });
+}
+
+using LimitsTest = VaultTest;
+
+TEST_F(LimitsTest, ASnapshotOnAFullDiskFailsAndTheNextOneReusesWhatIsThere) {
+  store::FullStore full(store, ByteCount(60'000));
+  Vault there = Vault::open(full);
+  auto take = [&] {
+    SnapshotOptions options;
+    options.chunk_size = ByteCount(10'000);
+    SnapshotWriter writer(there, "test", options);
+    writer.add_file("f", 0600, Timestamp(0), noise(100'000, 3));
+    auto id = writer.finish({});
+    EXPECT_LT(writer.stats().new_chunks, 8u);
+    return id;
+  };
+  EXPECT_EQ(error_of(take).code(), Code::no_space);
+  EXPECT_TRUE(objects_of(store, "snapshots/").empty());
+  EXPECT_TRUE(verify_all().good());
+  full.add_room(ByteCount(60'000));
+  EXPECT_EQ(SnapshotReader(vault, take()).read_small("f"), noise(100'000, 3));
+}
+
+TEST_F(LimitsTest, APointOnAFullDiskIsNotThere) {
+  store::FullStore full(store, ByteCount(10));
+  RecoveryPoint point;
+  point.id = make_point_id(clock, random);
+  EXPECT_EQ(error_of([&] { write_point(Vault::open(full), point); }).code(), Code::no_space);
+  EXPECT_TRUE(list_points(vault).empty());
+}
+
+}  // namespace
+}  // namespace lifeboat::vault
