@@ -105,6 +105,7 @@ void clickhouse_data(RestoreSession& s) {
   const auto& schema = s.clickhouse_schema();
   auto order = clickhouse::restore_order(schema);
   clickhouse::create_databases(s.clickhouse(), schema);
+  clickhouse::create_tables(s.clickhouse(), schema, order.first);
   std::vector<clickhouse::RestoredTable> tables;
   for (const auto& ref : order.data) tables.push_back({ref, ref});
   clickhouse::restore_data(s.clickhouse(), place_of(s), s.clickhouse_document().backup, tables,

@@ -92,10 +92,8 @@ void check_supported(const clickhouse::SchemaGraph& graph) {
 Taken exact_cut(const Context& c, clickhouse::Client& client, clickhouse::CutRequest request,
                 BrokerSide& broker) {
   request.committed = [&](const std::string& group) { return to_cursors(broker.committed(group)); };
-  clickhouse::HoldWatchdog watchdog({"/proc/self/exe", "hold-watchdog"}, client.config(),
-                                    request.kafka_tables);
+  request.watchdog = {"/proc/self/exe", "hold-watchdog"};
   auto cut = clickhouse::take_cut(client, request, c.cancel, c.clock);
-  watchdog.disarm();
   Taken out;
   out.backup_id = cut.backup_id;
   out.held_seconds = cut.held.still;
