@@ -36,7 +36,7 @@ class Server:
     """
 
     name = ""
-    start_seconds = 120
+    start_seconds = 240
     stop_signal = signal.SIGTERM
 
     def __init__(self, folder, earlier, cancelled):
@@ -200,14 +200,16 @@ class Kafka(JavaServer):
     def __init__(self, folder, earlier, cancelled, zookeeper):
         super().__init__(folder, earlier, cancelled)
         self._zookeeper = zookeeper
+        self._ran = False
 
     def facts(self):
         return {"bootstrap": f"127.0.0.1:{self.port}"}
 
     def _prepare(self):
         super()._prepare()
-        if os.path.exists(os.path.join(self.data, "meta.properties")):
+        if self._ran or os.path.exists(os.path.join(self.data, "meta.properties")):
             self._wait_until_unregistered()
+        self._ran = True
 
     def _wait_until_unregistered(self):
         """A killed broker's session lives on in ZooKeeper until it times out, and a new broker
