@@ -28,7 +28,7 @@ Config config_of(const lifeboat::test::StackProcess& stack);
 std::string fresh_name(const std::string& prefix);  // of a topic or group, new in this program
 
 // Polls; false after a time that only a broken program needs.
-bool wait_until(const std::function<bool()>& condition, Millis most = Millis(60000));
+bool wait_until(const std::function<bool()>& condition, Millis most = Millis(180000));
 
 struct ProducePlan {
   int records = 100;
