@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -102,6 +103,9 @@ class Section {
                                    fmt::join(taken_, ", ")));
     }
   }
+  [[noreturn]] void fail_at(const std::string& key, const std::string& message) const {
+    fail(key_node(key), message);
+  }
   [[noreturn]] void fail(const YAML::Node& at, const std::string& message) const {
     int line = at.Mark().line + 1;
     throw Error(Code::config, fmt::format("{}:{}", file_.string(), std::max(line, 1)), message,
@@ -136,12 +140,11 @@ PostgresConfig postgres_section(Section s) {
   c.url = s.required("url", "postgresql://lifeboat@127.0.0.1:5432/postgres");
   c.password = s.password();
   c.slot = s.text("slot", c.slot);
-  for (char ch : c.slot) {
-    bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
-    if (!allowed || c.slot.size() > 63) {
-      throw Error(Code::config, "postgres.slot", "'" + c.slot + "' is no name for a slot",
-                  "use up to 63 of a-z, 0-9 and _");
-    }
+  auto allowed = [](char ch) {
+    return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
+  };
+  if (c.slot.size() > 63 || !std::all_of(c.slot.begin(), c.slot.end(), allowed)) {
+    s.fail_at("slot", "'slot' must be up to 63 of a-z, 0-9 and _, as PostgreSQL's slots are named");
   }
   c.data_directory = s.path("data_directory");
   c.os_user = s.text("os_user");
