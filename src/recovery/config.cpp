@@ -144,7 +144,7 @@ PostgresConfig postgres_section(Section s) {
     return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
   };
   if (c.slot.size() > 63 || !std::all_of(c.slot.begin(), c.slot.end(), allowed)) {
-    s.fail_at("slot", "'slot' must be up to 63 of a-z, 0-9 and _, as PostgreSQL's slots are named");
+    s.fail_at("slot", "'slot' must be up to 63 of a-z, 0-9 and _, not '" + c.slot + "'");
   }
   c.data_directory = s.path("data_directory");
   c.os_user = s.text("os_user");
