@@ -4,6 +4,7 @@ or go away in the middle, stores that are not empty, groups that are consumed, a
 what stack/setup installs, and the build.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -275,16 +276,24 @@ class ServersThatDoNotServe(WithVault):
         self.assertNotIn("wr0ngw0rd", ended.out + ended.err)
 
     def test_each_server_down(self):
-        for store, change in (
-            ("postgres", {"postgres_port": harness.unused_port()}),
-            ("kafka", {"bootstrap": f"127.0.0.1:{harness.unused_port()}"}),
-            ("clickhouse", {"clickhouse_url": f"http://127.0.0.1:{harness.unused_port()}"}),
-            ("zookeeper", {"zookeeper_connect": f"127.0.0.1:{harness.unused_port()}"}),
-        ):
+        """Side by side: it is waiting, and none of them comes to a BACKUP."""
+        nowhere = f"127.0.0.1:{harness.unused_port()}"
+        changes = {
+            "postgres": {"postgres_port": nowhere.split(":")[1]},
+            "kafka": {"bootstrap": nowhere},
+            "clickhouse": {"clickhouse_url": "http://" + nowhere},
+            "zookeeper": {"zookeeper_connect": nowhere},
+        }
+
+        def look(store):
+            site = self.lifeboat(store, **changes[store])
+            return self.assert_no_point(site, store, "127.0.0.1:")[1]
+
+        with concurrent.futures.ThreadPoolExecutor(len(changes)) as pool:
+            looks = {store: pool.submit(look, store) for store in changes}
+        for store, looked in looks.items():
             with self.subTest(store=store):
-                site = self.lifeboat(store, **change)
-                _, reachable = self.assert_no_point(site, store, "127.0.0.1:")
-                self.assertFalse(reachable)
+                self.assertFalse(looked.result())
 
     def test_a_server_that_goes_away_in_the_middle(self):
         """Killed when `backup` begins with it: an error or (when it was faster) a point, never a
