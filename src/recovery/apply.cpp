@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "recovery/restore_lock.hpp"
 #include "recovery/restore_session.hpp"
 
 namespace lifeboat::recovery {
@@ -55,6 +56,7 @@ void check_plan(const vault::Vault& vault, const Plan& plan) {
 
 ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis wait_limit) {
   check_plan(vault, plan);
+  auto alone = RestoreLock::for_restore(c);
   save_plan(c.config, plan);
   RestoreSession session(c, vault, plan, wait_limit);
   ApplyResult result;

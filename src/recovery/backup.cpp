@@ -10,6 +10,7 @@
 #include "postgres/server.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/restore_lock.hpp"
 #include "vault/logbook.hpp"
 
 namespace lifeboat::recovery {
@@ -18,23 +19,34 @@ namespace {
 // One point at a time on this machine: holds and BACKUP folders found by the next one are nobody's.
 class BackupLock {
  public:
+  // Waits until it is had.
   explicit BackupLock(const Context& c) {
-    std::filesystem::create_directories(c.config.state);
-    auto path = c.config.state / "backup.lock";
-    fd_ = open_file(path, O_RDWR | O_CREAT);
     bool told = false;
-    while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR) {
-        throw system_error(errno, path.string(), "cannot lock");
-      }
+    while (!try_lock(c.config)) {
       if (!told) c.reporter.note("another point is being taken; waiting until it is written");
       told = true;
       c.cancel.sleep_for(Millis(200));
       c.cancel.check();
     }
   }
+  // nullopt: somebody else takes a point.
+  static std::optional<BackupLock> take(const Config& config) {
+    BackupLock lock;
+    if (!lock.try_lock(config)) return std::nullopt;
+    return lock;
+  }
 
  private:
+  BackupLock() = default;
+  bool try_lock(const Config& config) {
+    std::filesystem::create_directories(config.state);
+    auto path = config.state / "backup.lock";
+    if (!fd_) fd_ = open_file(path, O_RDWR | O_CREAT);
+    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno == EWOULDBLOCK || errno == EINTR) return false;
+    throw system_error(errno, path.string(), "cannot lock");
+  }
+
   Fd fd_;
 };
 
@@ -78,10 +90,24 @@ void repair_after_crash(const Context& c) {
   }
 }
 
+bool repair_if_idle(const Context& c) {
+  auto no_restore = RestoreLock::for_point(c.config);
+  if (!no_restore) return false;
+  auto lock = BackupLock::take(c.config);
+  if (!lock) return false;
+  repair_after_crash(c);
+  return true;
+}
+
 vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
                                 const BackupRequest& request) {
-  BackupLock one_at_a_time(c);
   const Config& config = c.config;
+  auto no_restore = RestoreLock::for_point(config);
+  if (!no_restore) {
+    throw Error(Code::refused, config.file.string(), "a restore is under way with it",
+                "take the point when it has ended");
+  }
+  BackupLock one_at_a_time(c);
   vault::RecoveryPoint point;
   point.id = vault::make_point_id(c.clock, c.random);
   point.created = c.clock.now();

@@ -47,6 +47,7 @@ clickhouse::Config clickhouse_config(const Config& config) {
 zookeeper::Config zookeeper_config(const Config& config) {
   zookeeper::Config out;
   out.connect = section(config.zookeeper, config, "zookeeper").connect;
+  out.connect_timeout = Millis(8000);
   return out;
 }
 

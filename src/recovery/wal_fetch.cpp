@@ -32,7 +32,8 @@ Cluster cluster_of(const vault::Vault& vault) {
       throw Error(Code::corrupt, "point " + it->id, "has an unreadable part of PostgreSQL");
     }
   }
-  throw Error(Code::not_found, "vault", "holds no point with PostgreSQL");
+  throw Error(Code::not_found, "vault", "holds no point with PostgreSQL",
+              "look at `lifeboat points`; --vault must name the vault that was restored from");
 }
 
 bool fetch_history(const vault::Logbook& logbook, const Cluster& cluster, TimelineId timeline,

@@ -123,6 +123,17 @@ class StatusLog {
   std::string vault_error_;
 };
 
+// A machine that went down in the middle of a point leaves tables held and no watchdog. What cannot
+// be reached now is looked after by the next point.
+void release_what_a_crash_held(const recovery::Context& context) {
+  try {
+    recovery::repair_if_idle(context);
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled) throw;
+    spdlog::warn("could not look for Kafka tables that a crash left held: {}", error.what());
+  }
+}
+
 }  // namespace
 
 void run_daemon(const recovery::Context& context, vault::Vault vault) {
@@ -132,6 +143,7 @@ void run_daemon(const recovery::Context& context, vault::Vault vault) {
                 "another `lifeboat run` (or a `backup` that archives) is alive with it",
                 "stop that one first, or leave it: it archives already");
   }
+  release_what_a_crash_held(context);
   recovery::Archiver archiver(context, vault);
   PointThread points(context, vault);
   spdlog::info("archiving into {}; a point every {} s", vault.store().describe(),

@@ -5,6 +5,7 @@
 #include <array>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -98,11 +99,6 @@ std::string open_chunk(const Digest& digest, std::string_view object) {
 }
 
 struct Chunks::Impl {
-  struct Task {
-    std::string bytes;
-    std::promise<ChunkRef> promise;
-  };
-
   Vault vault;
   ChunkOptions options;
   KnownDigests known;
@@ -110,8 +106,8 @@ struct Chunks::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   ChunkStats stats;
-  std::deque<Task> queue;
-  std::size_t under_way = 0;  // queued or being written
+  std::deque<std::function<void()>> queue;
+  std::size_t under_way = 0;  // queued or being done
   bool stopping = false;
   std::vector<std::thread> threads;
 
@@ -162,17 +158,47 @@ struct Chunks::Impl {
     return true;
   }
 
-  std::future<ChunkRef> put_later(std::string bytes) {
+  std::string get(const ChunkRef& ref) {
+    std::string name = chunk_name(ref.digest);
+    auto object = vault.store().get(name);
+    if (!object) {
+      throw Error(Code::not_found, "chunk " + name, "is missing from the vault",
+                  "use another point; lifeboat verify names those that need it");
+    }
+    auto bytes = open_chunk(ref.digest, *object);
+    if (bytes.size() != ref.size.value) {
+      throw_corrupt(ObjectType::chunk, name,
+                    "has " + std::to_string(bytes.size()) + " bytes; what refers to it says " +
+                        std::to_string(ref.size.value));
+    }
+    return bytes;
+  }
+
+  // Runs `job` on a thread of the pool. What it captures goes when it is done, not when the future
+  // goes: a packaged_task would keep it.
+  template <typename Result, typename Job>
+  std::future<Result> later(Job job) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    auto future = promise->get_future();
+    enqueue([promise, job = std::move(job)] {
+      try {
+        promise->set_value(job());
+      } catch (...) {
+        promise->set_exception(std::current_exception());
+      }
+    });
+    return future;
+  }
+
+  void enqueue(std::function<void()> job) {
     std::unique_lock lock(mutex);
     std::size_t threads_wanted = std::max(1u, options.threads);
     changed.wait(lock, [&] { return under_way < 2 * threads_wanted; });
     if (threads.size() < threads_wanted) threads.emplace_back([this] { work(); });
     ++under_way;
-    auto& task = queue.emplace_back(Task{std::move(bytes), {}});
-    auto future = task.promise.get_future();
+    queue.push_back(std::move(job));
     lock.unlock();
     changed.notify_all();
-    return future;
   }
 
   void work() {
@@ -181,22 +207,14 @@ struct Chunks::Impl {
       changed.wait(lock, [&] { return stopping || !queue.empty(); });
       if (queue.empty()) return;
       {
-        Task task = std::move(queue.front());
+        auto job = std::move(queue.front());
         queue.pop_front();
         lock.unlock();
-        run(task);
+        job();
       }
       lock.lock();
       --under_way;
       changed.notify_all();
-    }
-  }
-
-  void run(Task& task) {
-    try {
-      task.promise.set_value(put(task.bytes));
-    } catch (...) {
-      task.promise.set_exception(std::current_exception());
     }
   }
 };
@@ -209,27 +227,20 @@ ChunkRef Chunks::put(std::string_view bytes) {
 }
 
 std::future<ChunkRef> Chunks::put_later(std::string bytes) {
-  return impl_->put_later(std::move(bytes));
+  return impl_->later<ChunkRef>(
+      [impl = impl_.get(), bytes = std::move(bytes)] { return impl->put(bytes); });
+}
+
+std::string Chunks::get(const ChunkRef& ref) {
+  return impl_->get(ref);
+}
+
+std::future<std::string> Chunks::get_later(const ChunkRef& ref) {
+  return impl_->later<std::string>([impl = impl_.get(), ref] { return impl->get(ref); });
 }
 
 bool Chunks::has(const Digest& digest) {
   return impl_->has(digest);
-}
-
-std::string Chunks::get(const ChunkRef& ref) {
-  std::string name = chunk_name(ref.digest);
-  auto object = impl_->vault.store().get(name);
-  if (!object) {
-    throw Error(Code::not_found, "chunk " + name, "is missing from the vault",
-                "use another point; lifeboat verify names those that need it");
-  }
-  auto bytes = open_chunk(ref.digest, *object);
-  if (bytes.size() != ref.size.value) {
-    throw_corrupt(ObjectType::chunk, name,
-                  "has " + std::to_string(bytes.size()) + " bytes; what refers to it says " +
-                      std::to_string(ref.size.value));
-  }
-  return bytes;
 }
 
 ChunkStats Chunks::stats() const {

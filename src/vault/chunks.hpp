@@ -42,8 +42,8 @@ std::optional<Digest> chunk_digest(std::string_view name);
 std::string open_chunk(const Digest& digest, std::string_view object);
 
 // Reads and writes chunks. Thread-safe. Memory: 2 MiB to know what is there, at most 2 * threads
-// chunks waiting or being written, and a compressed copy of those being written. Its threads start
-// with the first put_later().
+// chunks waiting or being written or read, and a compressed copy of those being so. Its threads
+// start with the first put_later() or get_later().
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
@@ -59,6 +59,8 @@ class Chunks {
 
   // Error(not_found) when it is missing, Error(corrupt) when it is not what its name says.
   std::string get(const ChunkRef& ref);
+  // The same on a thread of the pool; blocks while 2 * threads are under way.
+  std::future<std::string> get_later(const ChunkRef& ref);
   bool has(const Digest& digest);
 
   ChunkStats stats() const;

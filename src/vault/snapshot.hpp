@@ -82,7 +82,7 @@ class SnapshotReader {
 
   // In the order in which they were written. Memory: one page and one entry.
   void for_each(const std::function<void(const Entry&)>& visit) const;
-  // The file's data, chunk by chunk.
+  // The file's data, chunk by chunk. Memory: five chunks.
   void read_file(const Entry& entry, const std::function<void(std::string_view)>& data) const;
   // The whole file at `path` (found by going through the list); nullopt when there is none.
   // Error(corrupt) above `limit`.

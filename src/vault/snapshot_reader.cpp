@@ -1,3 +1,5 @@
+#include <deque>
+
 #include "base/error.hpp"
 #include "vault/object.hpp"
 #include "vault/snapshot.hpp"
@@ -5,6 +7,11 @@
 #include "vault/text.hpp"
 
 namespace lifeboat::vault {
+namespace {
+
+constexpr std::size_t kReadAhead = 4;
+
+}  // namespace
 
 std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
   auto digest = Digest::parse(hex);
@@ -89,13 +96,23 @@ void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) co
   impl_->for_each(visit);
 }
 
+// A few chunks are read ahead, so that they are unpacked while the caller writes.
 void SnapshotReader::read_file(const Entry& entry,
                                const std::function<void(std::string_view)>& data) const {
-  for (const auto& chunk : entry.chunks) {
-    std::string bytes = while_doing("reading '" + entry.path + "' of snapshot " + impl_->name,
-                                    [&] { return impl_->chunks.get(chunk); });
-    data(bytes);
-  }
+  while_doing("reading '" + entry.path + "' of snapshot " + impl_->name, [&] {
+    if (entry.chunks.size() == 1) return data(impl_->chunks.get(entry.chunks[0]));
+    std::deque<std::future<std::string>> ahead;
+    auto next = entry.chunks.begin();
+    for (;;) {
+      while (ahead.size() < kReadAhead && next != entry.chunks.end()) {
+        ahead.push_back(impl_->chunks.get_later(*next++));
+      }
+      if (ahead.empty()) return;
+      std::string bytes = ahead.front().get();
+      ahead.pop_front();
+      data(bytes);
+    }
+  });
 }
 
 std::optional<std::string> SnapshotReader::read_small(const std::string& path,
