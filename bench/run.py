@@ -5,7 +5,7 @@
 
 Each row has `name`, `unit`, `ours`, `peer`, `peer_name` (with its version), `ratio` (ours / peer),
 `bar` (what the ratio must be) and `holds`; without the peer `peer`, `ratio` and `holds` are null.
-The numbers are medians over the rounds; ours and the peer's take turns. What comes back is compared
+The numbers are medians over the rounds; ours and the peer's take turns in being first. What comes back is compared
 with the source, byte for byte. Exit: 0 when all rows hold or have no peer, 1 otherwise.
 """
 
@@ -105,6 +105,7 @@ def measure(contender, source, runs, keep):
     if difference:
         sys.exit(f"bench: {contender.name} did not bring back {difference}")
     shutil.rmtree(place)
+    os.sync()  # nor for its deletions
 
 
 def vault_rows(program, work, mebibytes, rounds):
@@ -117,7 +118,7 @@ def vault_rows(program, work, mebibytes, rounds):
     runs = {(c.name, verb): [] for c in contenders for verb in ("put", "get")}
     for number in range(rounds):
         print(f"bench: vault, round {number + 1} of {rounds}", file=sys.stderr)
-        for contender in contenders:
+        for contender in contenders if number % 2 == 0 else reversed(contenders):
             measure(contender, source, runs, work)
 
     def median(contender, verb, value):
@@ -148,7 +149,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--report", type=pathlib.Path, default=ROOT / "bench-report.json")
     parser.add_argument("--mebibytes", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
     program = options.build.resolve() / "bin" / "lifeboat_bench_vault"
     if not program.exists():
