@@ -289,12 +289,28 @@ void Archiver::stop() {
   check();
 }
 
-std::optional<ArchiverLock> ArchiverLock::take(const Config& config) {
+namespace {
+
+Fd lock_or_nothing(const Config& config, const char* name) {
   std::filesystem::create_directories(config.state);
-  Fd fd = open_file(config.state / "archiver.lock", O_RDWR | O_CREAT);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return ArchiverLock(std::move(fd));
-  if (errno == EWOULDBLOCK) return std::nullopt;
-  throw system_error(errno, (config.state / "archiver.lock").string(), "cannot lock");
+  Fd fd = open_file(config.state / name, O_RDWR | O_CREAT);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return Fd();
+  throw system_error(errno, (config.state / name).string(), "cannot lock");
+}
+
+}  // namespace
+
+std::optional<ArchiverLock> ArchiverLock::take(const Config& config) {
+  Fd fd = lock_or_nothing(config, "archiver.lock");
+  if (!fd) return std::nullopt;
+  return ArchiverLock(std::move(fd));
+}
+
+std::optional<ArchiverLock> ArchiverLock::take_daemon(const Config& config) {
+  Fd fd = lock_or_nothing(config, "run.lock");
+  if (!fd) return std::nullopt;
+  return ArchiverLock(std::move(fd));
 }
 
 }  // namespace lifeboat::recovery

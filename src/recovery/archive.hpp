@@ -55,6 +55,8 @@ class Archiver {
 class ArchiverLock {
  public:
   static std::optional<ArchiverLock> take(const Config& config);
+  // Another lock, which only `run` takes: there is one daemon, and it may wait for a `backup`.
+  static std::optional<ArchiverLock> take_daemon(const Config& config);
 
  private:
   explicit ArchiverLock(Fd fd) : fd_(std::move(fd)) {}

@@ -123,6 +123,18 @@ class StatusLog {
   std::string vault_error_;
 };
 
+// A `backup` without a daemon archives for itself; when it has ended it is our turn.
+std::optional<recovery::ArchiverLock> wait_for_backup(const recovery::Context& context) {
+  bool told = false;
+  while (!context.cancel.requested()) {
+    if (auto lock = recovery::ArchiverLock::take(context.config)) return lock;
+    if (!told) spdlog::info("a `lifeboat backup` archives just now; waiting for its end");
+    told = true;
+    context.cancel.sleep_for(Millis(200));
+  }
+  return std::nullopt;
+}
+
 // A machine that went down in the middle of a point leaves tables held and no watchdog. What cannot
 // be reached now is looked after by the next point.
 void release_what_a_crash_held(const recovery::Context& context) {
@@ -137,12 +149,14 @@ void release_what_a_crash_held(const recovery::Context& context) {
 }  // namespace
 
 void run_daemon(const recovery::Context& context, vault::Vault vault) {
-  auto lock = recovery::ArchiverLock::take(context.config);
-  if (!lock) {
+  auto daemon = recovery::ArchiverLock::take_daemon(context.config);
+  if (!daemon) {
     throw Error(Code::refused, context.config.file.string(),
-                "another `lifeboat run` (or a `backup` that archives) is alive with it",
+                "another `lifeboat run` is alive with it",
                 "stop that one first, or leave it: it archives already");
   }
+  auto archiving = wait_for_backup(context);
+  if (!archiving) return;  // cancelled
   release_what_a_crash_held(context);
   recovery::Archiver archiver(context, vault);
   PointThread points(context, vault);
