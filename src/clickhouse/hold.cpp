@@ -77,7 +77,7 @@ Hold::Hold(Client& client, std::vector<TableRef> tables, const Deadline& idle_by
     while (now = consumption(client_, tables_), !now.busy.empty()) {
       if (idle_by.passed()) {
         throw Error(Code::timeout, now.busy, "did not finish the block in flight in time",
-                    "raise clickhouse.hold_timeout, or see what makes its views slow");
+                    "raise clickhouse.hold_limit, or see what makes its views slow");
       }
       if (!cancel.sleep_for(Millis(5))) cancel.check();
     }
