@@ -6,6 +6,7 @@
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
+#include "base/error.hpp"
 #include "base/random.hpp"
 #include "clickhouse/client.hpp"
 #include "kafka/types.hpp"
@@ -54,6 +55,17 @@ auto step(const Context& c, const std::string& name, const std::string& title, F
     End end{c, name};
     return f();
   });
+}
+
+// What `look` says of a server; false when the server is down or does not answer yet.
+template <typename F>
+bool answers(F&& look) {
+  try {
+    return look();
+  } catch (const Error& error) {
+    if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
+    return false;
+  }
 }
 
 // The vault with the store under it.

@@ -64,14 +64,11 @@ clickhouse::RestoreJournal table_journal(RestoreSession& s) {
 
 void clickhouse_wait(RestoreSession& s) {
   s.wait_until("start an empty ClickHouse now at " + s.context.config.clickhouse->url, [&] {
-    try {
+    return answers([&] {
       s.clickhouse().ping();
       s.clickhouse().execute("SELECT 1");
       return true;
-    } catch (const Error& e) {
-      if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
-      return false;
-    }
+    });
   });
   if (s.journal.data().contains("clickhouse_tables")) return;  // begun by an interrupted run
   const auto& databases = s.clickhouse_schema().databases;

@@ -176,14 +176,7 @@ void kafka_wait(RestoreSession& s) {
   auto document = s.kafka_document();
   s.wait_until(fmt::format("start an empty Kafka now at {}, without producers",
                            fmt::join(s.context.config.kafka->bootstrap, ",")),
-               [&] {
-                 try {
-                   return !s.cluster().metadata().brokers.empty();
-                 } catch (const Error& e) {
-                   if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
-                   return false;
-                 }
-               });
+               [&] { return answers([&] { return !s.cluster().metadata().brokers.empty(); }); });
   if (s.journal.data().contains("kafka_topics")) return;  // an interrupted run went on from here
   auto target = kafka_target(s.context, document);
   if (!target.found.empty() && !s.may_overwrite(target.name)) {

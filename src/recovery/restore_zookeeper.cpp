@@ -47,13 +47,10 @@ void zookeeper_hold_clickhouse(RestoreSession& s) {
 // Brokers that live on an empty ZooKeeper would take it for a new cluster.
 void zookeeper_brokers_stopped(RestoreSession& s) {
   s.wait_until("stop Kafka's brokers now (their disks keep everything)", [&] {
-    try {
+    return !answers([&] {
       s.cluster().metadata();
-      return false;
-    } catch (const Error& e) {
-      if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
       return true;
-    }
+    });
   });
 }
 
@@ -98,7 +95,7 @@ void zookeeper_kafka(RestoreSession& s) {
                                : std::string();
   auto brokers = kafka_config(s.context.config).bootstrap;
   s.wait_until("start Kafka's brokers now", [&] {
-    try {
+    return answers([&] {
       auto info = s.cluster().metadata();
       if (!cluster_id.empty() && info.cluster_id != cluster_id) {
         throw Error(Code::failed, "Kafka",
@@ -111,10 +108,7 @@ void zookeeper_kafka(RestoreSession& s) {
         }
       }
       return !info.topics.empty();
-    } catch (const Error& e) {
-      if (e.code() != Code::unavailable && e.code() != Code::timeout) throw;
-      return false;
-    }
+    });
   });
 }
 

@@ -18,19 +18,15 @@
 namespace lifeboat::recovery {
 namespace {
 
-bool not_there(const Error& e) {
-  return e.code() == Code::unavailable || e.code() == Code::timeout;
-}
-
 // What `look` says, or nothing when the server is down: then a step will wait for it.
 template <typename F>
 std::string unless_down(F&& look) {
-  try {
-    return look();
-  } catch (const Error& e) {
-    if (!not_there(e)) throw;
-    return {};
-  }
+  std::string found;
+  answers([&] {
+    found = look();
+    return true;
+  });
+  return found;
 }
 
 clickhouse::SchemaGraph saved_schema(const vault::Vault& vault,
