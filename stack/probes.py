@@ -8,8 +8,9 @@ import socket
 import struct
 
 
-def kafka_topics(port):
-    """{topic: number of its partitions without a leader}; None before a controller is known."""
+def kafka_metadata(port):
+    """(ids of the brokers, {topic: number of its partitions without a leader}); None before a
+    controller is known."""
     client = b"stack"
     request = struct.pack(">hhih", 3, 1, 1, len(client)) + client + struct.pack(">i", -1)
     try:
@@ -20,7 +21,7 @@ def kafka_topics(port):
                    for _ in range(answer.take("i"))]
         controller = answer.take("i")
         topics = dict(_topic(answer) for _ in range(answer.take("i")))
-        return topics if brokers and controller >= 0 else None
+        return ({broker[0] for broker in brokers}, topics) if controller >= 0 else None
     except (OSError, struct.error):
         return None
 

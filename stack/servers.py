@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 
-from probes import kafka_topics, zookeeper_children
 from process import Port, StackError, answers, kill_tree, spawner
 
 CACHE = os.environ.get("LIFEBOAT_CACHE") or os.path.join(
@@ -152,9 +151,10 @@ class JavaServer(Server):
     """Kafka and ZooKeeper. Flags for a quick start and a small machine."""
 
     heap = "-Xmx256m"
+    version = "3.9.1"
 
     def _java(self, *arguments):
-        _need(KAFKA_JARS, "Kafka 3.9.1")
+        jars = _need(os.path.join(CACHE, f"kafka-{self.version}"), f"Kafka {self.version}")
         java = shutil.which("java")
         if java is None:
             raise StackError("java is not installed: run stack/setup")
@@ -164,7 +164,7 @@ class JavaServer(Server):
                 log4j + "showDateTime=true", log4j + "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
                 log4j + "log.org.apache.kafka.common.config=warn",
                 log4j + "log.org.apache.zookeeper.ZooKeeper=warn",
-                "-cp", os.path.join(KAFKA_JARS, "*"), *arguments]
+                "-cp", os.path.join(jars, "*"), *arguments]
 
     def _write(self, name, settings):
         path = os.path.join(self.folder, name)
@@ -190,87 +190,6 @@ class ZooKeeper(JavaServer):
 
     def _works(self):
         return answers(self.port, b"srvr", b"Mode: ")
-
-
-class Kafka(JavaServer):
-    name = "kafka"
-    heap = "-Xmx640m"
-    broker_id = 0
-
-    def __init__(self, folder, earlier, cancelled, zookeeper):
-        super().__init__(folder, earlier, cancelled)
-        self._zookeeper = zookeeper
-        self._ran = False
-
-    def facts(self):
-        return {"bootstrap": f"127.0.0.1:{self.port}"}
-
-    def _prepare(self):
-        super()._prepare()
-        if self._ran or os.path.exists(os.path.join(self.data, "meta.properties")):
-            self._wait_until_unregistered()
-        self._ran = True
-
-    def _wait_until_unregistered(self):
-        """A killed broker's session lives on in ZooKeeper until it times out, and a new broker
-        refuses to start beside it ("node already exists and owner does not match")."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            brokers = zookeeper_children(self._zookeeper.port, "/brokers/ids")
-            if brokers is not None and str(self.broker_id) not in brokers:
-                return
-            if self._cancelled.is_set():
-                raise StackError("kafka: start was cancelled")
-            time.sleep(0.1)
-
-    def _command(self):
-        return self._java("kafka.Kafka", self._write("server.properties", {
-            "broker.id": self.broker_id,
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "log.dirs": self.data,
-            "zookeeper.connect": f"127.0.0.1:{self._zookeeper.port}",
-            "zookeeper.session.timeout.ms": 6000,
-            "zookeeper.connection.timeout.ms": 60000,
-            "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "transaction.state.log.num.partitions": 4,
-            "group.initial.rebalance.delay.ms": 0,
-            "log.retention.hours": 168,
-            # Deleting is quick to see where a test asks for it by a topic's own settings.
-            "log.retention.check.interval.ms": 2000,
-            "log.segment.delete.delay.ms": 1000,
-            "log.cleaner.dedupe.buffer.size": 16 << 20,
-            "num.network.threads": 2,
-            "num.io.threads": 4,
-            "num.recovery.threads.per.data.dir": 2}))
-
-    def start(self):
-        self._all_by = None
-        try:
-            super().start()
-        except StackError:
-            # On a machine that stands still for seconds its first session may expire in the middle
-            # of the start, and the broker gives up.
-            if self._cancelled.is_set() or self.running:
-                raise
-            self._all_by = None
-            super().start()
-
-    def _works(self):
-        topics = kafka_topics(self.port)
-        if topics is None:
-            return False
-        # A new broker answers before the controller has told it its topics: clients would hear
-        # "unknown topic". A partition may stay without a leader (its disk is broken) under a broker
-        # that works, so only a little patience with those.
-        self._all_by = self._all_by or time.monotonic() + 20
-        known = zookeeper_children(self._zookeeper.port, "/brokers/topics") or []
-        return ((set(known) <= set(topics) and not any(topics.values()))
-                or time.monotonic() > self._all_by)
 
 
 class Postgres(Server):

@@ -3,6 +3,7 @@
 
   stack.py run --dir DIR [--servers zookeeper,kafka,postgres,clickhouse]
                [--clickhouse-backups DIR] [--temporary]
+               [--kafka 3.9-zookeeper|3.9|4] [--brokers N] [--secure-kafka]
 
 starts the servers, writes DIR/stack.json, prints {"ready": "DIR/stack.json"} and then answers each
 line of its standard input with one line of JSON:
@@ -25,8 +26,9 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from brokers import KINDS, Kafka, KraftKafka  # noqa: E402
 from process import StackError  # noqa: E402
-from servers import ClickHouse, Kafka, Postgres, ZooKeeper  # noqa: E402
+from servers import ClickHouse, Postgres, ZooKeeper  # noqa: E402
 
 NAMES = ("zookeeper", "kafka", "postgres", "clickhouse")
 
@@ -39,7 +41,8 @@ class Stack:
     killed by different threads at once, one server by one thread at a time.
     """
 
-    def __init__(self, folder, servers=NAMES, clickhouse_backups=None):
+    def __init__(self, folder, servers=NAMES, clickhouse_backups=None, kafka="3.9-zookeeper",
+                 brokers=1, secure_kafka=False):
         unknown = set(servers) - set(NAMES)
         if unknown or not servers:
             raise StackError(f"unknown server {', '.join(sorted(unknown)) or '(none)'}: "
@@ -52,15 +55,23 @@ class Stack:
         earlier = self._earlier()
         self.servers = {}
 
-        def add(kind, *more):
-            server = kind(self.folder, earlier.get(kind.name, {}), self._cancelled, *more)
-            self.servers[kind.name] = server
+        def add(kind, *more, name=None):
+            name = name or kind.name
+            server = kind(self.folder, earlier.get(name, {}), self._cancelled, *more)
+            self.servers[name] = server
             return server
 
-        if "zookeeper" in servers or "kafka" in servers:
+        with_zookeeper = kafka == "3.9-zookeeper"
+        if kafka not in KINDS or brokers < 1 or (secure_kafka and with_zookeeper):
+            raise StackError(f"no such Kafka: there are {', '.join(KINDS)}, from 1 broker on; "
+                             "a secure one is not 3.9-zookeeper")
+        if "zookeeper" in servers or ("kafka" in servers and with_zookeeper):
             zookeeper = add(ZooKeeper)
-        if "kafka" in servers:
-            add(Kafka, zookeeper)
+        every_broker = []
+        for number in range(brokers if "kafka" in servers else 0):
+            kind, own = (Kafka, zookeeper) if with_zookeeper else (KraftKafka, secure_kafka)
+            every_broker.append(add(kind, kafka, number, every_broker, own,
+                                    name=f"kafka-{number}" if number else "kafka"))
         if "postgres" in servers:
             add(Postgres)
         if "clickhouse" in servers:
@@ -185,7 +196,8 @@ def run(options):
         signal.signal(number, end_by_signal)
     stack = None
     try:
-        stack = Stack(options.dir, options.servers.split(","), options.clickhouse_backups)
+        stack = Stack(options.dir, options.servers.split(","), options.clickhouse_backups,
+                      options.kafka, options.brokers, options.secure_kafka)
         lines = queue.Queue()
         threading.Thread(target=read_commands, args=(lines, stack), daemon=True).start()
         stack.start_all()
@@ -216,6 +228,9 @@ def main():
     verb.add_argument("--servers", default=",".join(NAMES), help="comma separated")
     verb.add_argument("--clickhouse-backups", help="path of ClickHouse's disk `backups`")
     verb.add_argument("--temporary", action="store_true", help="delete DIR at the end")
+    verb.add_argument("--kafka", default="3.9-zookeeper", help=f"one of {', '.join(KINDS)}")
+    verb.add_argument("--brokers", type=int, default=1, help="kafka, kafka-1, kafka-2 …")
+    verb.add_argument("--secure-kafka", action="store_true", help="with listeners for TLS and SASL")
     code = run(parser.parse_args())
     # Not sys.exit: a thread that still waits for a child must not delay the end.
     sys.stdout.flush()

@@ -69,8 +69,9 @@ StackProcess& StackProcess::shared(std::initializer_list<std::string> servers) {
   return *stacks.back();
 }
 
-StackProcess::StackProcess(std::vector<std::string> servers, std::filesystem::path folder)
-    : servers_(std::move(servers)), folder_(std::move(folder)) {
+StackProcess::StackProcess(std::vector<std::string> servers, std::filesystem::path folder,
+                           std::vector<std::string> options)
+    : servers_(std::move(servers)), folder_(std::move(folder)), options_(std::move(options)) {
   const bool own = folder_.empty();
   if (own) folder_ = temporary_folder();
   try {
@@ -119,6 +120,7 @@ void StackProcess::spawn(bool temporary) {
                                     "--servers",
                                     joined(servers_)};
   if (temporary) words.emplace_back("--temporary");
+  words.insert(words.end(), options_.begin(), options_.end());
   std::vector<char*> arguments;
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

@@ -23,8 +23,10 @@ class StackProcess {
   static StackProcess& shared(std::initializer_list<std::string> servers);
 
   // Returns when all servers answer. Without a folder: a temporary one, deleted at the end (kept
-  // when LIFEBOAT_KEEP_STACK is set in the environment).
-  explicit StackProcess(std::vector<std::string> servers, std::filesystem::path folder = {});
+  // when LIFEBOAT_KEEP_STACK is set in the environment). `options` as of stack.py: {"--kafka", "4",
+  // "--brokers", "3"}; further brokers are the servers "kafka-1", "kafka-2".
+  explicit StackProcess(std::vector<std::string> servers, std::filesystem::path folder = {},
+                        std::vector<std::string> options = {});
   ~StackProcess();
 
   StackProcess(const StackProcess&) = delete;
@@ -46,6 +48,7 @@ class StackProcess {
 
   std::vector<std::string> servers_;
   std::filesystem::path folder_;
+  std::vector<std::string> options_;
   mutable std::mutex mutex_;
   pid_t pid_ = -1;
   int socket_ = -1;  // its standard input and output
