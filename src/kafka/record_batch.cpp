@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "kafka/varint.hpp"
 
 namespace lifeboat::kafka {
 
@@ -89,20 +90,6 @@ void check_fields(std::string_view bytes) {
 
 std::string_view checked_part(std::string_view bytes) {
   return bytes.substr(kAttributes);
-}
-
-// Zigzag varint of the record format; nullopt when it does not end.
-std::optional<std::int64_t> varint(std::string_view& bytes) {
-  std::uint64_t value = 0;
-  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const auto byte = static_cast<unsigned char>(bytes.front());
-    bytes.remove_prefix(1);
-    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) {
-      return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -192,6 +179,30 @@ void check_producible(const BatchView& batch, const TopicPartition& log) {
                                              : "has lost records to compaction"));
 }
 
+std::string make_batch(const BatchFields& fields, std::string_view records) {
+  const auto length = kBatchHeader + records.size() - kLogOverhead;
+  if (length > kMaxBatch) {
+    throw Error(Code::unsupported, fmt::format("record batch at offset {}", fields.base_offset),
+                fmt::format("would take {} bytes when it is written anew", length));
+  }
+  std::string batch(kBatchHeader, '\0');
+  batch += records;
+  put(batch, kBaseOffset, fields.base_offset.value);
+  put(batch, kLength, static_cast<std::int32_t>(length));
+  put<std::int32_t>(batch, kLeaderEpoch, -1);
+  put<std::int8_t>(batch, kMagic, 2);
+  put(batch, kAttributes, static_cast<std::int16_t>(fields.compression));
+  put(batch, kLastOffsetDelta, fields.last_offset_delta);
+  put(batch, kBaseTimestamp, fields.base_timestamp.value);
+  put(batch, kMaxTimestamp, fields.max_timestamp.value);
+  put<std::int64_t>(batch, kProducerId, -1);
+  put<std::int16_t>(batch, kProducerEpoch, -1);
+  put<std::int32_t>(batch, kBaseSequence, -1);
+  put(batch, kCount, fields.record_count);
+  put(batch, kCrc, crc32c(checked_part(batch)));
+  return batch;
+}
+
 void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp) {
   const auto view = BatchView::parse(batch, false);
   check_producible(view, log);
@@ -208,12 +219,12 @@ void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerSt
 std::optional<Marker> transaction_marker(const BatchView& control) {
   // Control batches are never compressed: one record of length, attributes, time, offset, key.
   auto record = control.bytes().substr(kBatchHeader);
-  const auto length = varint(record);
+  const auto length = take_varint(record);
   if (!control.is_control() || !length || record.empty()) return std::nullopt;
   record.remove_prefix(1);
-  const auto time = varint(record);
-  const auto offset = varint(record);
-  const auto key_length = varint(record);
+  const auto time = take_varint(record);
+  const auto offset = take_varint(record);
+  const auto key_length = take_varint(record);
   if (!time || !offset || !key_length || *key_length < 4 || record.size() < 4) return std::nullopt;
   const auto version = field<std::int16_t>(record, 0);
   const auto type = field<std::int16_t>(record, 2);
@@ -242,6 +253,11 @@ std::vector<AbortedTransaction> TransactionScan::finish() const {
   std::sort(aborted.begin(), aborted.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   return aborted;
+}
+
+std::uint64_t TransactionScan::open_before(Offset offset) const {
+  return static_cast<std::uint64_t>(std::count_if(
+      open_.begin(), open_.end(), [offset](const auto& open) { return open.second < offset; }));
 }
 
 ReplayFilter::ReplayFilter(std::vector<AbortedTransaction> aborted) {

@@ -69,6 +69,18 @@ SplitBatches split_batches(std::string_view bytes);
 // batches with holes. The subject names `log`, the message the offsets.
 void check_producible(const BatchView& batch, const TopicPartition& log);
 
+// The header's fields of a batch that is written anew: nobody's producer, create time.
+struct BatchFields {
+  Offset base_offset;
+  Compression compression = Compression::none;
+  std::int32_t last_offset_delta = 0;
+  Timestamp base_timestamp;
+  Timestamp max_timestamp;
+  std::int32_t record_count = 0;
+};
+// A whole batch; `records` are compressed as the fields say. Error(unsupported) above kMaxBatch.
+std::string make_batch(const BatchFields& fields, std::string_view records);
+
 // Makes a stored batch one that a broker accepts from a producer: base offset 0, no transaction, no
 // delete horizon, `stamp` for the producer, new CRC. Records stay as they are. Checks as
 // check_producible() does.
@@ -94,6 +106,8 @@ class TransactionScan {
   void add(const BatchView& batch);
   // Transactions without an end count as aborted: their producer is gone. Sorted by `first`.
   std::vector<AbortedTransaction> finish() const;
+  // How many that began before `offset` have no end yet.
+  std::uint64_t open_before(Offset offset) const;
 
  private:
   std::map<std::int64_t, Offset> open_;  // producer id -> first offset
