@@ -11,6 +11,8 @@ namespace lifeboat {
 
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4), as Kafka's record batches use it. `crc` chains.
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);
+// That of two pieces put together, from theirs, without reading them.
+std::uint32_t crc32c_combine(std::uint32_t first, std::uint32_t second, std::uint64_t second_size);
 
 // SHA-256 (FIPS 180-4).
 struct Digest {
