@@ -2,10 +2,12 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
+#include "kafka/range_facts.hpp"
 #include "kafka/types.hpp"
 
 namespace lifeboat::kafka {
@@ -21,7 +23,8 @@ struct FetchedRange {
   std::int32_t leader_epoch = -1;  // of the last batch
   Timestamp min_timestamp;         // smallest base timestamp of the batches
   Timestamp max_timestamp;         // largest max timestamp; -1: none
-  std::string bytes;
+  std::string_view bytes;          // valid during the call
+  RangeFacts facts;
   Offset high_watermark;  // when these bytes were sent
   Offset log_start;
 };

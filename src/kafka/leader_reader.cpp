@@ -185,7 +185,8 @@ void LeaderReader::take_records(FollowedLog& log, const FetchedPartition& answer
                        .leader_epoch = last.leader_epoch().value,
                        .min_timestamp = first.base_timestamp(),
                        .max_timestamp = first.max_timestamp(),
-                       .bytes = std::string(fresh.bytes),
+                       .bytes = fresh.bytes,
+                       .facts = facts_of(fresh.batches),
                        .high_watermark = answer.high_watermark,
                        .log_start = answer.log_start};
     for (const auto& batch : fresh.batches) {
