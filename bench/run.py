@@ -18,10 +18,12 @@ import sys
 import tempfile
 
 import logbook_rows
+import scale_rows
 import vault_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SECTIONS = {"vault": (vault_rows.rows, 512), "logbook": (logbook_rows.rows, 2048)}
+SECTIONS = {"vault": (vault_rows.rows, 512), "logbook": (logbook_rows.rows, 2048),
+            "scale": (scale_rows.rows, None)}
 
 
 def machine():

@@ -10,10 +10,11 @@
 
 #include "base/error.hpp"
 #include "kafka/fetcher.hpp"
-#include "kafka/record_batch.hpp"
 #include "postgres/wal_receiver.hpp"
+#include "recovery/extent_facts.hpp"
 #include "recovery/group_sampler.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/logbook_keeping.hpp"
 #include "vault/logbook.hpp"
 #include "vault/logbook_writer.hpp"
 
@@ -65,14 +66,6 @@ class Ledger {
   std::map<std::string, ArchivedLog> logs_;
 };
 
-// A restore reads a range of batches twice only when it holds transactions: the extent says so.
-std::string batch_attributes(std::string_view batches) {
-  for (const auto& batch : kafka::split_batches(batches).batches) {
-    if (batch.is_transactional()) return R"({"transactions":true})";
-  }
-  return {};
-}
-
 class KafkaToLogbook : public kafka::FetchSink {
  public:
   KafkaToLogbook(Ledger& ledger, vault::LogbookWriter& writer, const Cancel& cancel)
@@ -89,7 +82,7 @@ class KafkaToLogbook : public kafka::FetchSink {
                          Position(range.next.value),
                          range.min_timestamp,
                          range.max_timestamp,
-                         batch_attributes(range.bytes)};
+                         to_attributes(range.facts)};
     writer_.append(extent, range.bytes, cancel_);
     ledger_.received(name, extent.next, Position(range.high_watermark.value));
   }
@@ -171,9 +164,14 @@ vault::LogbookOptions logbook_options(const Config& config) {
 struct Archiver::Impl {
   Impl(const Context& c, vault::Vault v)
       : context(c),
-        ledger(vault::Logbook::load(v)),
-        writer(v, logbook_options(c.config), c.clock, c.random) {}
+        keeping(context, v),
+        ledger(load(v)),
+        writer(v, logbook_options(c.config), c.clock, c.random, log_policy()) {}
 
+  vault::Logbook load(vault::Vault v) {
+    keeping.catch_up();
+    return vault::Logbook::load(v);
+  }
   void start(Archive what);
   void told_durable(const std::vector<vault::Extent>& extents);
   void guard(std::exception_ptr error);
@@ -196,6 +194,7 @@ struct Archiver::Impl {
   }
 
   Context context;
+  LogbookKeeping keeping;
   Ledger ledger;
   Cancel cancel;
   vault::LogbookWriter writer;
@@ -243,6 +242,7 @@ void Archiver::Impl::start(Archive what) {
     sampler = std::make_unique<GroupSampler>(kafka_config(config), writer, context.clock);
   }
   writer.on_durable([this](const auto& extents) { told_durable(extents); });
+  thread([this] { keeping.run(writer, cancel); });
   if (receiver) thread([this] { receiver->run(cancel); });
   if (fetcher) {
     thread([this] { fetcher->run(cancel); });

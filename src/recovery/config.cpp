@@ -183,6 +183,15 @@ ZooKeeperConfig zookeeper_section(Section s) {
   return c;
 }
 
+LogbookConfig logbook_section(Section s) {
+  LogbookConfig c;
+  c.merge_after = s.duration("merge_after", c.merge_after, Millis(1000));
+  c.merge_to = s.size("merge_to", c.merge_to, ByteCount(1ull << 20), ByteCount(256ull << 20));
+  c.remove_after = s.duration("remove_after", c.remove_after, Millis(1000));
+  s.finish();
+  return c;
+}
+
 YAML::Node load_yaml(std::string_view yaml, const fs::path& file) {
   try {
     return YAML::Load(std::string(yaml));
@@ -206,6 +215,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   c.flush_interval = top.duration("flush_interval", c.flush_interval, Millis(100));
   c.flush_bytes =
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
+  if (auto s = top.section("logbook")) c.logbook = logbook_section(*s);
   if (auto s = top.section("postgres")) c.postgres = postgres_section(*s);
   if (auto s = top.section("kafka")) c.kafka = kafka_section(*s);
   if (auto s = top.section("clickhouse")) c.clickhouse = clickhouse_section(*s);
@@ -236,6 +246,8 @@ vault: /backup/vault
 # older than flush_interval (and a little) survives the loss of any store.
 point_every: 1h
 flush_interval: 5s
+# Small objects of the logbook become larger ones in the background; these are the defaults.
+# logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
 
 postgres:
   # A role with REPLICATION and, for `check`, pg_monitor.

@@ -40,6 +40,13 @@ struct ZooKeeperConfig {
   std::string connect;  // host:port,host:port[/chroot]
 };
 
+// The logbook's small objects of the past are merged into larger ones.
+struct LogbookConfig {
+  Millis merge_after{3'600'000};    // not before they are so old
+  ByteCount merge_to{64ull << 20};  // into objects of about this size
+  Millis remove_after{3'600'000};   // what was merged stays so long, for those who read it
+};
+
 struct Config {
   std::filesystem::path file;
   std::filesystem::path vault;
@@ -47,6 +54,7 @@ struct Config {
   Millis point_every{3600000};  // schedule of `run`
   Millis flush_interval{5000};  // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
+  LogbookConfig logbook;
   std::optional<PostgresConfig> postgres;
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "kafka/record_batch.hpp"
+#include "recovery/extent_facts.hpp"
 #include "recovery/log_names.hpp"
 
 namespace lifeboat::recovery {
@@ -28,25 +29,16 @@ void for_each_batch(const vault::Logbook& logbook, const ReplayedLog& log,
       vault::Holes::skip);
 }
 
-std::vector<kafka::AbortedTransaction> aborted_transactions(const vault::Logbook& logbook,
-                                                            const ReplayedLog& log) {
-  bool any = false;
-  for (const auto& extent : logbook.extents(log_name(log.log))) {
-    any = any || !extent.attributes_json.empty();
-  }
-  if (!any) return {};
-  kafka::TransactionScan scan;
-  for_each_batch(logbook, log, [&](const BatchView& batch) { scan.add(batch); });
-  return scan.finish();
-}
-
 }  // namespace
 
 kafka::OffsetTranslation replay_log(const Context& c, const vault::Logbook& logbook,
                                     kafka::Cluster& cluster, kafka::RawProducer& producer,
                                     const ReplayedLog& log, ReplayProgress& progress) {
   auto tp = log.log.topic_partition();
-  kafka::ReplayFilter filter(aborted_transactions(logbook, log));
+  // Transactions without an end count as aborted: their producer is gone.
+  kafka::ReplayFilter filter(
+      transactions_of(logbook, log_name(log.log), log.summary.first, log.summary.next)
+          .never_committed());
   Offset there = cluster.offsets({tp}).at(tp).high_watermark;
   kafka::OffsetTranslation translation(Offset(0));
   Offset expected(0);

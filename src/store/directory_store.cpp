@@ -98,6 +98,25 @@ std::vector<DirectoryEntry> entries_of(int directory, const std::string& subject
 
 }  // namespace
 
+namespace {
+
+// Small parts are put together, so that not each costs a system call.
+void write_parts(int fd, const std::vector<std::string_view>& parts, const std::string& subject) {
+  constexpr std::size_t kSmall = 32 * 1024;
+  std::string together;
+  for (auto part : parts) {
+    bool small = part.size() < kSmall;
+    if (small) together += part;
+    if (small && together.size() < 8 * kSmall) continue;
+    write_all(fd, together, subject);
+    together.clear();
+    if (!small) write_all(fd, part, subject);
+  }
+  write_all(fd, together, subject);
+}
+
+}  // namespace
+
 struct DirectoryStore::Place {
   Fd directory;
   std::string path;  // of the directory below the root, "" for the root itself
@@ -227,7 +246,7 @@ std::optional<ObjectInfo> DirectoryStore::stat(const std::string& name) {
 }
 
 void DirectoryStore::put(const std::string& name, std::string_view bytes) {
-  Temporary file = write_temporary(name, bytes);
+  Temporary file = write_temporary(name, {bytes});
   Place place = *find(name, true);
   {
     Fd held = lock_names();
@@ -236,8 +255,9 @@ void DirectoryStore::put(const std::string& name, std::string_view bytes) {
   sync(place);
 }
 
-PutResult DirectoryStore::put_if_absent(const std::string& name, std::string_view bytes) {
-  Temporary file = write_temporary(name, bytes);
+PutResult DirectoryStore::put_parts_if_absent(const std::string& name,
+                                              const std::vector<std::string_view>& parts) {
+  Temporary file = write_temporary(name, parts);
   Place place = *find(name, true);
   if (::linkat(file.directory, file.name.c_str(), place.directory.get(), place.leaf.c_str(), 0) ==
       0) {
@@ -257,7 +277,7 @@ PutResult DirectoryStore::put_if_unchanged(const std::string& name, std::string_
                                            const std::string& seen_version) {
   auto place = find(name);
   if (!place) return PutResult::changed;
-  Temporary file = write_temporary(name, bytes);
+  Temporary file = write_temporary(name, {bytes});
   {
     Fd held = lock_names();
     Fd there = open_object(*place);
@@ -325,8 +345,8 @@ bool DirectoryStore::open_temporary_directory() {
   return true;
 }
 
-DirectoryStore::Temporary DirectoryStore::write_temporary(const std::string& name,
-                                                          std::string_view bytes) {
+DirectoryStore::Temporary DirectoryStore::write_temporary(
+    const std::string& name, const std::vector<std::string_view>& parts) {
   check_name(name);
   if (!open_temporary_directory()) {
     throw Error(Code::denied, describe(), "cannot be written to",
@@ -339,7 +359,7 @@ DirectoryStore::Temporary DirectoryStore::write_temporary(const std::string& nam
     if (!file.fd && errno == EEXIST) continue;  // left by a killed process with our id
     if (!file.fd) throw system_error(errno, subject(name), "cannot make a temporary file");
     lock(file.fd.get(), subject(name));  // so that remove_leftovers() knows it is in use
-    write_all(file.fd.get(), bytes, subject(name));
+    write_parts(file.fd.get(), parts, subject(name));
     sync_file(file.fd.get(), subject(name));
     return file;
   }

@@ -31,7 +31,11 @@ class DirectoryStore : public ObjectStore {
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
                                        ByteCount length) override;
   void put(const std::string& name, std::string_view bytes) override;
-  PutResult put_if_absent(const std::string& name, std::string_view bytes) override;
+  PutResult put_if_absent(const std::string& name, std::string_view bytes) override {
+    return put_parts_if_absent(name, {bytes});
+  }
+  PutResult put_parts_if_absent(const std::string& name,
+                                const std::vector<std::string_view>& parts) override;
   PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
                              const std::string& seen_version) override;
   void list(const std::string& prefix,
@@ -47,7 +51,7 @@ class DirectoryStore : public ObjectStore {
   std::optional<Place> find(const std::string& name, bool make_directories = false);
   Fd open_object(const Place& place);  // closed Fd when it does not exist
   bool open_temporary_directory();     // false when nothing can be written here
-  Temporary write_temporary(const std::string& name, std::string_view bytes);
+  Temporary write_temporary(const std::string& name, const std::vector<std::string_view>& parts);
   Fd lock_names();
   void replace(const Place& place, Temporary& file);  // under lock_names()
   void sync(const Place& place);

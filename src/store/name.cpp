@@ -39,4 +39,14 @@ void check_name(const std::string& name) {
   throw Error(Code::failed, "object '" + shown + "'", "is not a name that a store takes");
 }
 
+PutResult ObjectStore::put_parts_if_absent(const std::string& name,
+                                           const std::vector<std::string_view>& parts) {
+  std::string bytes;
+  std::size_t size = 0;
+  for (auto part : parts) size += part.size();
+  bytes.reserve(size);
+  for (auto part : parts) bytes += part;
+  return put_if_absent(name, bytes);
+}
+
 }  // namespace lifeboat::store

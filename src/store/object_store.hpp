@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/types.hpp"
 
@@ -43,6 +44,10 @@ class ObjectStore {
   virtual void put(const std::string& name, std::string_view bytes) = 0;
   // Creates: `written`, or `exists` and nothing changed. Atomic against other writers.
   virtual PutResult put_if_absent(const std::string& name, std::string_view bytes) = 0;
+  // put_if_absent() of the parts' bytes one after the other. A store that can writes them from
+  // where they lie.
+  virtual PutResult put_parts_if_absent(const std::string& name,
+                                        const std::vector<std::string_view>& parts);
   // Replaces the version that was seen: `written`, or `changed` (also when it is gone).
   virtual PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
                                      const std::string& seen_version) = 0;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <mutex>
 
 #include "vault/logbook_index.hpp"
 
@@ -11,66 +11,108 @@ namespace lifeboat::vault {
 namespace {
 
 constexpr std::uint64_t kMostBytes = 1ull << 30;  // of one read_bytes()
+constexpr int kLooks = 5;                         // for an object that is gone
 
 }  // namespace
 
 struct Logbook::Impl {
   Vault vault;
+  std::mutex mutex;  // of the index; not held while extents are read
   LogbookIndex index;
 
   explicit Impl(Vault v) : vault(v), index(v) {}
 
-  const LogIndex* find(const LogName& log) const { return index.find(log); }
+  struct Copy {
+    std::string object;
+    StoredExtent stored;
+  };
+  // What there is at a position: copies of an extent there, the farthest reaching first, or where
+  // the next one begins.
+  struct Place {
+    std::vector<Copy> copies;
+    std::optional<Position> next;
+  };
 
-  std::string read_piece(const LogName& log, const Piece& piece) const {
-    const std::string& name = index.object_name(piece.object);
-    auto bytes = vault.store().get_range(name, piece.stored.offset, piece.stored.stored);
-    if (!bytes) {
-      throw Error(Code::not_found, "logbook " + name, "is missing from the vault",
-                  "run lifeboat verify: it names the ranges that are lost");
+  Place look(const LogName& name, Position at) {
+    std::lock_guard lock(mutex);
+    const LogIndex* log = index.find_pieces(name);
+    if (log == nullptr) return {};
+    Place out{{}, log->first_after(at)};
+    for (const Piece* piece : log->holding(at)) {
+      out.copies.push_back({index.object_name(piece->object), piece->stored});
+      out.copies.back().stored.extent.log = name;
     }
-    return while_doing("reading log " + log.value,
-                       [&] { return open_extent(name, piece.stored, *bytes); });
+    return out;
   }
 
-  // Of the pieces that hold `at`, the farthest reaching that can be read.
-  void visit_best(const LogName& name, const LogIndex& log, Position& at, Position to,
-                  const std::function<void(const ExtentView&)>& visit) const {
-    std::optional<Error> first_damage;
-    for (const Piece* piece : log.holding(at)) {
-      std::string bytes;
+  std::string read_copy(const Copy& copy) const {
+    auto bytes = vault.store().get_range(copy.object, copy.stored.offset, copy.stored.stored);
+    if (!bytes) {
+      throw Error(Code::not_found, "logbook " + copy.object, "is missing from the vault",
+                  "run lifeboat verify: it names the ranges that are lost");
+    }
+    return while_doing("reading log " + copy.stored.extent.log.value,
+                       [&] { return open_extent(copy.object, copy.stored, *bytes); });
+  }
+
+  // Of the copies the first that can be read. nullptr: none can, see `damage`.
+  const Copy* read_best(const Place& place, std::string& bytes,
+                        std::optional<Error>& damage) const {
+    for (const auto& copy : place.copies) {
       try {
-        bytes = read_piece(name, *piece);
+        bytes = read_copy(copy);
+        return &copy;
       } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
-        if (!first_damage) first_damage = error;
-        continue;
+        if (!damage || damage->code() == Code::corrupt) damage = error;
       }
-      Extent extent = piece->stored.extent;
-      extent.log = name;
-      Position until = std::min(extent.next, to);
-      visit({extent.base, extent.next, bytes, at, until, extent});
-      at = until;
-      return;
     }
-    throw *first_damage;
+    return nullptr;
+  }
+
+  void visit(const LogName& name, Place place, Position& at, Position to,
+             const std::function<void(const ExtentView&)>& take) {
+    std::string bytes;
+    std::optional<Error> damage;
+    const Copy* copy = read_best(place, bytes, damage);
+    for (int left = kLooks; copy == nullptr && damage->code() == Code::not_found && left > 0;
+         --left) {
+      // Perhaps it was merged into another object since we looked.
+      refresh();
+      place = look(name, at);
+      if (place.copies.empty()) break;
+      damage.reset();
+      copy = read_best(place, bytes, damage);
+    }
+    if (copy == nullptr) throw *damage;
+    const Extent& extent = copy->stored.extent;
+    Position until = std::min(extent.next, to);
+    take({extent.base, extent.next, bytes, at, until, extent});
+    at = until;
   }
 
   void read(const LogName& name, Position from, Position to,
-            const std::function<void(const ExtentView&)>& visit, Holes holes) const {
-    const LogIndex* log = find(name);
+            const std::function<void(const ExtentView&)>& take, Holes holes) {
     for (Position at = from; at < to;) {
-      if (log != nullptr && log->holds(at)) {
-        visit_best(name, *log, at, to, visit);
+      Place place = look(name, at);
+      if (!place.copies.empty()) {
+        visit(name, std::move(place), at, to, take);
         continue;
       }
-      Position next = log == nullptr ? to : std::min(log->first_after(at).value_or(to), to);
-      if (holes == Holes::refuse) throw_missing(name, log, {at, next});
+      Position next = std::min(place.next.value_or(to), to);
+      if (holes == Holes::refuse) throw_missing(name, {at, next});
       at = next;
     }
   }
 
-  [[noreturn]] void throw_missing(const LogName& name, const LogIndex* log, Range range) const {
+  std::size_t refresh() {
+    std::lock_guard lock(mutex);
+    return index.refresh();
+  }
+
+  [[noreturn]] void throw_missing(const LogName& name, Range range) {
+    std::lock_guard lock(mutex);
+    const LogIndex* log = index.find(name);
     std::string what = fmt::format("[{}, {}) is missing from the logbook", range.from, range.to);
     for (const auto& gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
       if (gap.from < range.to && range.from < gap.to) {
@@ -97,49 +139,45 @@ Logbook Logbook::load(Vault vault) {
 }
 
 std::size_t Logbook::refresh() {
-  return impl_->index.refresh();
+  return impl_->refresh();
 }
 
-const std::vector<DamagedObject>& Logbook::damaged() const {
+std::vector<DamagedObject> Logbook::damaged() const {
+  std::lock_guard lock(impl_->mutex);
   return impl_->index.damaged();
 }
 
 std::vector<LogSummary> Logbook::logs() const {
+  std::lock_guard lock(impl_->mutex);
   std::vector<LogSummary> out;
-  for (const auto& [name, log] : impl_->index.logs()) {
-    LogSummary summary;
-    summary.log = name;
-    summary.gaps = log.coverage().holes.size();
-    std::set<std::uint32_t> objects;
-    for (const auto& piece : log.pieces) {
-      const Extent& extent = piece.stored.extent;
-      if (objects.empty() || extent.min_time < summary.min_time) summary.min_time = extent.min_time;
-      if (objects.empty() || extent.max_time > summary.max_time) summary.max_time = extent.max_time;
-      summary.bytes = summary.bytes + piece.stored.raw.value;
-      objects.insert(piece.object);
-    }
-    summary.objects = objects.size();
-    summary.first = log.first();
-    summary.next = log.next();
-    out.push_back(std::move(summary));
-  }
+  for (const auto& [name, log] : impl_->index.logs()) out.push_back(log.summary(name));
   return out;
 }
 
 std::optional<Position> Logbook::next(const LogName& name) const {
-  const LogIndex* log = impl_->find(name);
+  std::lock_guard lock(impl_->mutex);
+  const LogIndex* log = impl_->index.find(name);
   if (log == nullptr) return std::nullopt;
   return log->next();
 }
 
+std::optional<std::string> Logbook::last_attributes(const LogName& name) const {
+  std::lock_guard lock(impl_->mutex);
+  const LogIndex* log = impl_->index.find(name);
+  if (log == nullptr || (log->pieces.empty() && log->unread.empty())) return std::nullopt;
+  return log->last_attributes;
+}
+
 Coverage Logbook::coverage(const LogName& name) const {
-  const LogIndex* log = impl_->find(name);
+  std::lock_guard lock(impl_->mutex);
+  const LogIndex* log = impl_->index.find(name);
   return log == nullptr ? Coverage() : log->coverage();
 }
 
 std::vector<Extent> Logbook::extents(const LogName& name) const {
+  std::lock_guard lock(impl_->mutex);
   std::vector<Extent> out;
-  if (const LogIndex* log = impl_->find(name)) {
+  if (const LogIndex* log = impl_->index.find_pieces(name)) {
     for (const auto& piece : log->pieces) {
       out.push_back(piece.stored.extent);
       out.back().log = name;
@@ -149,7 +187,8 @@ std::vector<Extent> Logbook::extents(const LogName& name) const {
 }
 
 std::vector<Gap> Logbook::gaps(const LogName& name) const {
-  const LogIndex* log = impl_->find(name);
+  std::lock_guard lock(impl_->mutex);
+  const LogIndex* log = impl_->index.find(name);
   return log == nullptr ? std::vector<Gap>() : log->gaps;
 }
 

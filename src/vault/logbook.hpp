@@ -43,12 +43,14 @@ struct DamagedObject {
 
 enum class Holes { refuse, skip };
 
-// Reads the logbook. What is where is kept in memory (about 160 bytes an extent); data is read when
-// asked for, one extent at a time. Thread-safe but for refresh().
+// Reads the logbook. Where a log's extents lie is read when they are first asked for, and kept
+// (about 160 bytes an extent); data is read when asked for, one extent at a time. Objects that were
+// merged into others meanwhile are found again. Thread-safe.
 class Logbook {
  public:
-  // Reads the footers of all objects, several at a time. Objects that cannot be read do not stop
-  // it: their ranges are missing, see damaged(). Error(unsupported) when one is of a newer format.
+  // Reads the summaries, and the footers of the objects that none tells of, several at a time.
+  // Objects that cannot be read do not stop it: their ranges are missing, see damaged().
+  // Error(unsupported) when one is of a newer format.
   static Logbook load(Vault vault);
   Logbook(Logbook&&) noexcept;
   Logbook& operator=(Logbook&&) noexcept;
@@ -57,10 +59,12 @@ class Logbook {
   // Takes in the objects that came since; returns how many.
   std::size_t refresh();
 
-  const std::vector<DamagedObject>& damaged() const;
+  std::vector<DamagedObject> damaged() const;
   std::vector<LogSummary> logs() const;  // sorted by name
   // Where to go on: one past the highest position held or recorded as lost.
   std::optional<Position> next(const LogName& log) const;
+  // Of the extent that reaches farthest; nullopt when there is none.
+  std::optional<std::string> last_attributes(const LogName& log) const;
   Coverage coverage(const LogName& log) const;
   // Sorted by base. Ranges of several writers may overlap.
   std::vector<Extent> extents(const LogName& log) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
@@ -17,6 +18,7 @@ namespace {
 constexpr std::string_view kEndMagic = "LBOATEND";
 constexpr std::string_view kPrefix = "logbook/";
 constexpr std::size_t kSample = 64 * 1024;
+constexpr std::uint8_t kReplaces = 1;  // flag of the trailer
 
 [[noreturn]] void corrupt(const std::string& name, const std::string& what) {
   throw_corrupt(ObjectType::logbook, name, what);
@@ -76,6 +78,35 @@ void append_extent(std::string& out, std::uint32_t log, const StoredExtent& stor
   append_text(out, stored.extent.attributes_json);
 }
 
+void append_replaced(std::string& out, const ReplacedObjects& replaced) {
+  std::string ranges;
+  std::uint32_t count = 0;
+  for (const auto& [incarnation, set] : replaced.sets()) {
+    for (const auto& [first, end] : set.ranges()) {
+      append_text(ranges, incarnation);
+      append_le<std::uint64_t>(ranges, first);
+      append_le<std::uint64_t>(ranges, end);
+      ++count;
+    }
+  }
+  append_le<std::uint32_t>(out, count);
+  out += ranges;
+}
+
+ReplacedObjects take_replaced(ByteReader& reader, const std::string& name) {
+  ReplacedObjects out;
+  for (auto n = reader.le<std::uint32_t>(); n > 0; --n) {
+    std::string incarnation(take_text(reader));
+    auto first = reader.le<std::uint64_t>();
+    auto end = reader.le<std::uint64_t>();
+    if (first >= end || !valid_incarnation(incarnation)) {
+      corrupt(name, "its footer replaces objects that cannot be");
+    }
+    out.add(incarnation, first, end);
+  }
+  return out;
+}
+
 std::string encode_footer(const Footer& footer) {
   NameTable table;
   std::string extents, gaps;
@@ -94,7 +125,9 @@ std::string encode_footer(const Footer& footer) {
   append_le<std::uint32_t>(out, static_cast<std::uint32_t>(footer.extents.size()));
   append_le<std::uint32_t>(out, static_cast<std::uint32_t>(footer.gaps.size()));
   for (const auto& log : table.names()) append_text(out, log.value);
-  return out + extents + gaps;
+  out += extents + gaps;
+  if (!footer.replaced.empty()) append_replaced(out, footer.replaced);
+  return out;
 }
 
 const LogName& take_log(ByteReader& reader, const std::vector<LogName>& logs,
@@ -153,44 +186,54 @@ std::string describe(const Extent& extent) {
   return fmt::format("{} [{}, {})", extent.log.value, extent.base, extent.next);
 }
 
-LogbookObject::LogbookObject(std::string name, ByteCount expected, int zstd_level)
-    : name_(std::move(name)), zstd_level_(zstd_level) {
-  bytes_.reserve(kHeaderSize + expected.value + 64 * 1024);
-  bytes_.resize(kHeaderSize);
+bool valid_incarnation(std::string_view incarnation) {
+  return incarnation.find('/') == std::string_view::npos && store::valid_name(incarnation);
 }
 
-void LogbookObject::add(const Extent& extent, std::string_view bytes) {
-  StoredExtent stored{extent, ByteCount(bytes_.size()), {}, ByteCount(bytes.size()), {}, 0};
-  if (worth_compressing(bytes, zstd_level_)) {
+LogbookObject::LogbookObject(std::string name, int zstd_level)
+    : name_(std::move(name)), zstd_level_(zstd_level), parts_(1), at_(kHeaderSize) {}
+
+void LogbookObject::add(const Extent& extent, std::vector<std::string> chunks,
+                        bool try_compressing) {
+  StoredExtent stored{extent, ByteCount(at_), {}, {}, {}, 0};
+  for (const auto& chunk : chunks) stored.raw = stored.raw + chunk.size();
+  if (try_compressing && !chunks.empty() && worth_compressing(chunks.front(), zstd_level_)) {
+    std::string whole = std::move(chunks.front());
+    for (std::size_t i = 1; i < chunks.size(); ++i) whole += std::exchange(chunks[i], {});
     stored.codec = Codec::zstd;
-    bytes_ += compress(bytes, zstd_level_);
-  } else {
-    bytes_ += bytes;
+    chunks.assign(1, compress(whole, zstd_level_));
   }
-  stored.stored = ByteCount(bytes_.size() - stored.offset.value);
-  stored.crc = crc32c(std::string_view(bytes_).substr(stored.offset.value));
+  for (auto& chunk : chunks) {
+    stored.crc = crc32c(chunk, stored.crc);
+    stored.stored = stored.stored + chunk.size();
+    parts_.push_back(std::move(chunk));
+  }
+  at_ += stored.stored.value;
   footer_.extents.push_back(std::move(stored));
 }
 
-std::string LogbookObject::finish(Timestamp created, const std::vector<Gap>& gaps) {
+std::vector<std::string> LogbookObject::finish(Timestamp created, std::vector<Gap> gaps,
+                                               ReplacedObjects replaced) {
   footer_.created = created;
-  footer_.gaps = gaps;
-  std::string footer = encode_footer(footer_);
-  bytes_ += footer;
+  footer_.gaps = std::move(gaps);
+  footer_.replaced = std::move(replaced);
+  std::string end = encode_footer(footer_);
 
   std::string trailer;
-  append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(footer.size()));
-  append_le<std::uint32_t>(trailer, crc32c(footer, crc32c(name_)));
+  append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(end.size()));
+  append_le<std::uint32_t>(trailer, crc32c(end, crc32c(name_)));
   append_le<std::uint16_t>(trailer, kFormatVersion);
   append_le<std::uint8_t>(trailer, static_cast<std::uint8_t>(ObjectType::logbook));
-  append_le<std::uint8_t>(trailer, 0);
+  append_le<std::uint8_t>(trailer, footer_.replaced.empty() ? 0 : kReplaces);
   append_le<std::uint32_t>(trailer, crc32c(trailer, crc32c(name_)));
-  trailer += kEndMagic;
-  bytes_ += trailer;
+  end += trailer;
+  end += kEndMagic;
 
-  auto header = make_header(ObjectType::logbook, name_, ByteCount(bytes_.size() - kHeaderSize), 0);
-  bytes_.replace(0, kHeaderSize, header);
-  return std::move(bytes_);
+  parts_.front() =
+      make_header(ObjectType::logbook, name_, ByteCount(at_ - kHeaderSize + end.size()), 0);
+  at_ += end.size();
+  parts_.push_back(std::move(end));
+  return std::move(parts_);
 }
 
 Trailer parse_trailer(const std::string& name, std::string_view tail) {
@@ -204,10 +247,12 @@ Trailer parse_trailer(const std::string& name, std::string_view tail) {
   }
   auto version = load_le<std::uint16_t>(tail.data() + 8);
   if (version != kFormatVersion) throw_newer(ObjectType::logbook, name, version);
-  if (tail[10] != static_cast<char>(ObjectType::logbook) || tail[11] != 0) {
+  auto flags = static_cast<std::uint8_t>(tail[11]);
+  if (tail[10] != static_cast<char>(ObjectType::logbook) || (flags & ~kReplaces) != 0) {
     corrupt(name, "is not an object of the logbook, or has unknown flags");
   }
-  return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4)};
+  return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4),
+          (flags & kReplaces) != 0};
 }
 
 Footer parse_footer(const std::string& name, std::string_view footer, const Trailer& trailer,
@@ -244,6 +289,7 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
     if (gap.from >= gap.to) corrupt(name, "its footer has a gap that cannot be");
     out.gaps.push_back(std::move(gap));
   }
+  if (trailer.replaces) out.replaced = take_replaced(reader, name);
   reader.expect_end();
   if (at + footer.size() + kTrailerSize != object_size.value) {
     corrupt(name, "has " + std::to_string(object_size.value) + " bytes instead of " +

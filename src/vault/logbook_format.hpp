@@ -7,6 +7,7 @@
 
 #include "vault/extent.hpp"
 #include "vault/object.hpp"
+#include "vault/sequence_set.hpp"
 
 namespace lifeboat::vault {
 
@@ -39,20 +40,27 @@ struct Footer {
   Timestamp created;
   std::vector<StoredExtent> extents;  // back to back in the object, from its header to the footer
   std::vector<Gap> gaps;
+  ReplacedObjects replaced;  // by this object, which holds all that they held
 };
 
-// Puts an object together; extents are added one by one so that their bytes can be freed.
+// Puts an object together; extents are added one by one.
 class LogbookObject {
  public:
-  LogbookObject(std::string name, ByteCount expected, int zstd_level);
-  void add(const Extent& extent, std::string_view bytes);
-  // The whole object, and the footer's extents.
-  std::string finish(Timestamp created, const std::vector<Gap>& gaps);
+  LogbookObject(std::string name, int zstd_level);
+  // The extent's bytes are those of the chunks, one after the other. They are kept as they are, or
+  // compressed when that is to be tried and a sample shrinks.
+  void add(const Extent& extent, std::vector<std::string> chunks, bool try_compressing = true);
+  // The whole object in parts.
+  std::vector<std::string> finish(Timestamp created, std::vector<Gap> gaps,
+                                  ReplacedObjects replaced = {});
+  ByteCount size() const { return ByteCount(at_); }  // of what was added so far
+  const Footer& footer() const { return footer_; }
 
  private:
   std::string name_;
   int zstd_level_;
-  std::string bytes_;
+  std::vector<std::string> parts_;  // the first one is the header
+  std::uint64_t at_;
   Footer footer_;
 };
 
@@ -61,6 +69,7 @@ class LogbookObject {
 struct Trailer {
   std::size_t footer_size = 0;
   std::uint32_t footer_crc = 0;
+  bool replaces = false;  // the footer ends with the objects that this one replaces
 };
 Trailer parse_trailer(const std::string& name, std::string_view tail);
 // `footer` are the footer's bytes; `object_size` is that of the whole object.
@@ -73,6 +82,7 @@ std::string open_extent(const std::string& name, const StoredExtent& extent,
 Footer open_logbook_object(const std::string& name, std::string_view object);
 Footer check_logbook_object(const std::string& name, std::string_view object);
 
+bool valid_incarnation(std::string_view incarnation);
 bool valid_log(const LogName& log);
 std::string describe(const Extent& extent);  // "log [base, next)"
 

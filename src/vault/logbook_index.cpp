@@ -1,86 +1,43 @@
 #include "vault/logbook_index.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <set>
-#include <thread>
 
 #include "base/error.hpp"
 
 namespace lifeboat::vault {
-namespace {
 
-constexpr std::uint64_t kTail = 64 * 1024;
-constexpr std::size_t kReaders = 8;
-constexpr std::uint64_t kMostMissing = 1000;  // named one by one
-
-Error gone(const std::string& name) {
-  return Error(Code::not_found, "logbook " + name, "is missing from the vault",
-               "run lifeboat verify: it names the ranges that are lost");
+void LogIndex::add(StoredExtent extent, std::uint32_t object) {
+  if ((pieces.empty() && unread.empty()) || extent.extent.next > last_next) {
+    last_next = extent.extent.next;
+    last_attributes = extent.extent.attributes_json;
+  }
+  extent.extent.log.value = std::string();
+  pieces.push_back({std::move(extent), object, {}});
+  sorted = false;
 }
 
-struct ReadFooter {
-  std::optional<Footer> footer;
-  std::optional<Error> damage;
-};
-
-// Several at a time. Damage is a result; a store that fails, or a newer format, is thrown.
-std::vector<ReadFooter> read_footers(const Vault& vault,
-                                     const std::vector<store::ObjectInfo>& objects) {
-  std::vector<ReadFooter> out(objects.size());
-  std::vector<std::exception_ptr> errors(kReaders);
-  std::atomic<std::size_t> next{0};
-  auto work = [&](std::exception_ptr& failure) {
-    try {
-      for (std::size_t i = next++; i < objects.size(); i = next++) {
-        try {
-          out[i].footer = read_footer(vault, objects[i]);
-        } catch (const Error& error) {
-          if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
-          out[i].damage = error;
-        }
-      }
-    } catch (...) {
-      failure = std::current_exception();
-      next = objects.size();
-    }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kReaders, objects.size()); ++i) {
-    threads.emplace_back(work, std::ref(errors[i]));
+void LogIndex::add_unread(const SummarizedLog& log, Unread place) {
+  gaps.insert(gaps.end(), log.gaps.begin(), log.gaps.end());
+  sorted = false;
+  if (log.extents == 0) return;
+  if ((pieces.empty() && unread.empty()) || log.ranges.back().to > last_next) {
+    last_next = log.ranges.back().to;
+    last_attributes = log.last_attributes;
   }
-  work(errors[0]);
-  for (auto& thread : threads) thread.join();
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-  return out;
+  bool first = unread.empty();
+  unread_min_time = first ? log.min_time : std::min(unread_min_time, log.min_time);
+  unread_max_time = first ? log.max_time : std::max(unread_max_time, log.max_time);
+  unread_ranges.insert(unread_ranges.end(), log.ranges.begin(), log.ranges.end());
+  unread_objects += log.objects;
+  unread_bytes = unread_bytes + log.bytes.value;
+  unread.push_back(place);
 }
 
-}  // namespace
-
-Footer read_footer(const Vault& vault, const store::ObjectInfo& object) {
-  const std::string& name = object.name;
-  std::uint64_t size = object.size.value;
-  std::uint64_t tail_size = std::min(size, kTail);
-  auto tail = vault.store().get_range(name, ByteCount(size - tail_size), ByteCount(tail_size));
-  if (!tail) throw gone(name);
-  if (tail_size == size) return open_logbook_object(name, *tail);
-  Trailer trailer = parse_trailer(name, *tail);
-  std::uint64_t from_end = trailer.footer_size + kTrailerSize;
-  if (from_end + kHeaderSize > size) {
-    throw_corrupt(ObjectType::logbook, name, "its footer is longer than the object");
-  }
-  if (from_end > tail_size) {
-    tail = vault.store().get_range(name, ByteCount(size - from_end), ByteCount(from_end));
-    if (!tail) throw gone(name);
-    if (tail->size() != from_end) {
-      throw_corrupt(ObjectType::logbook, name, "became shorter while it was read");
-    }
-  }
-  std::string_view footer(*tail);
-  footer = footer.substr(footer.size() - from_end, trailer.footer_size);
-  return parse_footer(name, footer, trailer, object.size);
+void LogIndex::forget_unread() {
+  unread.clear();
+  unread_ranges.clear();
+  unread_objects = 0;
+  unread_bytes = ByteCount(0);
 }
 
 void LogIndex::sort() {
@@ -88,8 +45,16 @@ void LogIndex::sort() {
   std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
     return a.stored.extent.base < b.stored.extent.base;
   });
-  std::stable_sort(gaps.begin(), gaps.end(),
-                   [](const Gap& a, const Gap& b) { return a.from < b.from; });
+  std::stable_sort(gaps.begin(), gaps.end(), [](const Gap& a, const Gap& b) {
+    return std::tie(a.from, a.to, a.why) < std::tie(b.from, b.to, b.why);
+  });
+  // Merged objects tell again what those told that they replace.
+  gaps.erase(std::unique(gaps.begin(), gaps.end(),
+                         [](const Gap& a, const Gap& b) {
+                           return a.from == b.from && a.to == b.to && a.why == b.why;
+                         }),
+             gaps.end());
+  unread_ranges = unite(std::move(unread_ranges));
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     pieces[i].reach = pieces[i].stored.extent.next;
     if (i > 0) pieces[i].reach = std::max(pieces[i].reach, pieces[i - 1].reach);
@@ -97,16 +62,21 @@ void LogIndex::sort() {
 }
 
 Position LogIndex::first() const {
-  if (pieces.empty()) return gaps.front().from;
-  Position base = pieces.front().stored.extent.base;
-  return gaps.empty() ? base : std::min(base, gaps.front().from);
+  std::optional<Position> out;
+  auto take = [&](Position at) { out = std::min(out.value_or(at), at); };
+  if (!pieces.empty()) take(pieces.front().stored.extent.base);
+  if (!unread_ranges.empty()) take(unread_ranges.front().from);
+  if (!gaps.empty()) take(gaps.front().from);
+  return out.value_or(Position(0));
 }
 
 Position LogIndex::next() const {
   std::optional<Position> out;
-  if (!pieces.empty()) out = pieces.back().reach;
-  for (const auto& gap : gaps) out = std::max(out.value_or(gap.to), gap.to);
-  return *out;
+  auto take = [&](Position at) { out = std::max(out.value_or(at), at); };
+  if (!pieces.empty()) take(pieces.back().reach);
+  if (!unread_ranges.empty()) take(unread_ranges.back().to);
+  for (const auto& gap : gaps) take(gap.to);
+  return out.value_or(Position(0));
 }
 
 std::vector<const Piece*> LogIndex::holding(Position at) const {
@@ -135,21 +105,48 @@ std::optional<Position> LogIndex::first_after(Position at) const {
 
 Coverage LogIndex::coverage() const {
   Coverage out;
+  std::vector<Range> ranges = unread_ranges;
   for (const auto& piece : pieces) {
     const Extent& extent = piece.stored.extent;
-    if (!out.ranges.empty() && extent.base <= out.ranges.back().to) {
-      out.ranges.back().to = std::max(out.ranges.back().to, extent.next);
+    if (!ranges.empty() && ranges.back().from <= extent.base && extent.base <= ranges.back().to) {
+      ranges.back().to = std::max(ranges.back().to, extent.next);
     } else {
-      out.ranges.push_back({extent.base, extent.next});
+      ranges.push_back({extent.base, extent.next});
     }
   }
-  if (pieces.empty() && gaps.empty()) return out;
+  out.ranges = unite(std::move(ranges));
+  if (out.ranges.empty() && gaps.empty()) return out;
   Position at = first();
   for (const auto& range : out.ranges) {
     if (at < range.from) out.holes.push_back(hole({at, range.from}));
     at = range.to;
   }
   if (at < next()) out.holes.push_back(hole({at, next()}));
+  return out;
+}
+
+LogSummary LogIndex::summary(const LogName& name) const {
+  LogSummary out;
+  out.log = name;
+  out.first = first();
+  out.next = next();
+  out.gaps = coverage().holes.size();
+  out.bytes = unread_bytes;
+  out.min_time = unread_min_time;
+  out.max_time = unread_max_time;
+  bool any = !unread.empty();
+  std::vector<std::uint32_t> objects;
+  for (const auto& piece : pieces) {
+    const Extent& extent = piece.stored.extent;
+    out.min_time = any ? std::min(out.min_time, extent.min_time) : extent.min_time;
+    out.max_time = any ? std::max(out.max_time, extent.max_time) : extent.max_time;
+    any = true;
+    out.bytes = out.bytes + piece.stored.raw.value;
+    objects.push_back(piece.object);
+  }
+  std::sort(objects.begin(), objects.end());
+  objects.erase(std::unique(objects.begin(), objects.end()), objects.end());
+  out.objects = unread_objects + objects.size();
   return out;
 }
 
@@ -171,70 +168,158 @@ const LogIndex* LogbookIndex::find(const LogName& log) const {
   return it == logs_.end() ? nullptr : &it->second;
 }
 
+const LogIndex* LogbookIndex::find_pieces(const LogName& name) {
+  for (;;) {
+    auto it = logs_.find(name);
+    if (it == logs_.end()) return nullptr;
+    LogIndex& log = it->second;
+    if (log.unread.empty()) return &log;
+    auto unread = log.unread;
+    log.forget_unread();
+    bool all = std::all_of(unread.begin(), unread.end(),
+                           [&](const auto& place) { return read_extents(place, log); });
+    if (!all) {
+      rebuild();  // a summary is gone or damaged: others, or the footers, know
+      continue;
+    }
+    log.sort();
+    return &log;
+  }
+}
+
+// False when the summary can't be used any more.
+bool LogbookIndex::read_extents(LogIndex::Unread place, LogIndex& log) {
+  const Told& told = summaries_[place.summary];
+  const SummarizedLog& part = told.summary.logs[place.log];
+  auto bytes = vault_.store().get_range(told.name, part.offset, part.stored);
+  if (!bytes) return false;  // superseded meanwhile
+  try {
+    for (auto& one : open_summarized(told.name, told.summary.objects, part, *bytes)) {
+      if (!told.only.empty() && !told.only[one.object]) continue;
+      log.add(std::move(one.stored), told.first_object + one.object);
+    }
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Code::corrupt) throw;
+    unusable_.insert(told.name);
+    unusable_damage_.push_back({told.name, error});
+    return false;
+  }
+}
+
 std::size_t LogbookIndex::refresh() {
-  damaged_.clear();
-  auto objects = list_new();
-  auto footers = read_footers(vault_, objects);
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (footers[i].damage) {
-      damaged_.push_back({objects[i].name, *footers[i].damage});
-    } else {
-      add(objects[i].name, std::move(*footers[i].footer));
-      ++count;
+  std::size_t before = known_.count();
+  std::vector<DamagedObject> strange;
+  ObjectSet present;
+  std::vector<FoundObject> fresh;
+  for (auto& object : list_logbook(vault_, strange)) {
+    const auto& [incarnation, sequence] = object.name;
+    present.add(incarnation, sequence);
+    if (known_.has(incarnation, sequence) || replaced_.has(incarnation, sequence)) continue;
+    fresh.push_back(std::move(object));
+  }
+  // Numbers that are jumped over, objects that are gone: then all is looked at anew.
+  bool plain = before > 0 && damaged_.empty() && strange.empty() && present.has_all(known_);
+  std::vector<FooterOrDamage> footers;
+  if (plain) {
+    ObjectSet all = known_;
+    all.add(replaced_);
+    for (const auto& object : fresh) all.add(object.name.incarnation, object.name.sequence);
+    for (const auto& [_, numbers] : all.sets()) {
+      plain = plain && numbers.ranges().size() == 1 && numbers.ranges().begin()->first == 0;
     }
   }
-  for (auto& [name, log] : logs_) {
-    if (!log.sorted) log.sort();
+  if (plain) {
+    footers = read_footers(vault_, fresh);
+    plain = std::all_of(footers.begin(), footers.end(),
+                        [](const auto& one) { return one.footer && one.footer->replaced.empty(); });
   }
-  return count;
+  if (!plain) {
+    auto known = std::move(known_);
+    rebuild();
+    std::size_t count = 0;
+    for (const auto& name : objects_) count += known.has(name.incarnation, name.sequence) ? 0 : 1;
+    return count;
+  }
+  for (std::size_t i = 0; i < fresh.size(); ++i) add(fresh[i].name, std::move(*footers[i].footer));
+  sort();
+  return fresh.size();
 }
 
-std::vector<store::ObjectInfo> LogbookIndex::list_new() {
-  std::vector<store::ObjectInfo> found;
-  std::optional<LogbookObjectName> before;
-  vault_.store().list("logbook/", [&](const store::ObjectInfo& info) {
-    auto name = parse_logbook_name(info.name);
-    if (!name) {
-      damaged_.push_back({info.name, Error(Code::corrupt, "logbook " + info.name,
-                                           "is not a name that an object of the logbook has",
-                                           "move it out of the vault")});
-      return;
-    }
-    // A writer numbers its objects from 0 without a break. One that the list jumps over was
-    // written while it was read, or is lost.
-    bool same = before && before->incarnation == name->incarnation;
-    std::uint64_t expected = same ? before->sequence + 1 : 0;
-    for (auto missing = expected; missing < std::min(name->sequence, expected + kMostMissing);
-         ++missing) {
-      std::string lost = logbook_name({name->incarnation, missing});
-      if (known_.count(lost) != 0) continue;
-      if (auto there = vault_.store().stat(lost)) {
-        found.push_back(*there);
-      } else {
-        damaged_.push_back({lost, gone(lost)});
-      }
-    }
-    before = name;
-    if (known_.count(info.name) == 0) found.push_back(info);
-  });
-  return found;
+void LogbookIndex::rebuild() {
+  while (!try_rebuild()) {
+  }
 }
 
-void LogbookIndex::add(const std::string& name, Footer footer) {
+// False when a summary turned out not to be usable.
+bool LogbookIndex::try_rebuild() {
+  auto found = survey(vault_, unusable_);
+  logs_.clear();
+  objects_.clear();
+  summaries_.clear();
+  known_ = {};
+  replaced_ = std::move(found.replaced);
+  damaged_ = std::move(found.damaged);
+  damaged_.insert(damaged_.end(), unusable_damage_.begin(), unusable_damage_.end());
+  for (auto& summary : found.summaries) {
+    if (!take(std::move(summary))) return false;
+  }
+  for (auto& one : found.footers) add(one.object.name, std::move(one.footer));
+  sort();
+  return true;
+}
+
+bool LogbookIndex::take(UsedSummary used) {
+  std::size_t number = summaries_.size();
+  summaries_.push_back({std::move(used.name), std::move(used.summary), std::move(used.only),
+                        static_cast<std::uint32_t>(objects_.size())});
+  const Told& told = summaries_.back();
+  for (const auto& object : told.summary.objects) {
+    objects_.push_back(object.name);
+    if (told.only.empty() || told.only[objects_.size() - 1 - told.first_object]) {
+      known_.add(object.name.incarnation, object.name.sequence);
+    }
+  }
+  if (!told.only.empty()) return read_all(number);
+  for (std::size_t i = 0; i < told.summary.logs.size(); ++i) {
+    const auto& log = told.summary.logs[i];
+    logs_[log.log].add_unread(log, {number, i});
+  }
+  return true;
+}
+
+// One that speaks for some of its objects only: its sums are not of use.
+bool LogbookIndex::read_all(std::size_t number) {
+  for (std::size_t i = 0; i < summaries_[number].summary.logs.size(); ++i) {
+    const auto& part = summaries_[number].summary.logs[i];
+    LogIndex& log = logs_[part.log];
+    log.gaps.insert(log.gaps.end(), part.gaps.begin(), part.gaps.end());
+    if (!read_extents({number, i}, log)) return false;
+  }
+  return true;
+}
+
+void LogbookIndex::add(const LogbookObjectName& name, Footer footer) {
   auto object = static_cast<std::uint32_t>(objects_.size());
   objects_.push_back(name);
-  known_.insert(name);
+  known_.add(name.incarnation, name.sequence);
   for (auto& extent : footer.extents) {
     LogIndex& log = logs_[extent.extent.log];
-    extent.extent.log.value = std::string();
-    log.pieces.push_back({std::move(extent), object, {}});
-    log.sorted = false;
+    log.add(std::move(extent), object);
   }
   for (auto& gap : footer.gaps) {
     LogIndex& log = logs_[gap.log];
     log.gaps.push_back(std::move(gap));
     log.sorted = false;
+  }
+}
+
+void LogbookIndex::sort() {
+  for (auto it = logs_.begin(); it != logs_.end();) {
+    LogIndex& log = it->second;
+    if (!log.sorted) log.sort();
+    bool empty = log.pieces.empty() && log.gaps.empty() && log.unread.empty();
+    it = empty ? logs_.erase(it) : std::next(it);
   }
 }
 

@@ -20,8 +20,28 @@ constexpr std::size_t kExtentCost = 256;  // of keeping an extent, beside its by
 
 struct PendingExtent {
   Extent extent;
-  std::string bytes;
+  std::vector<std::string> chunks;
+  std::uint64_t size = 0;
+
+  void add(std::string_view bytes, std::string&& copy) {
+    size += bytes.size();
+    if (!chunks.empty() && chunks.back().capacity() - chunks.back().size() >= bytes.size()) {
+      chunks.back() += bytes;
+    } else if (!bytes.empty()) {
+      chunks.push_back(std::move(copy));
+    }
+  }
 };
+
+// With room for what follows when it is small: a chunk for each append would cost more than the
+// bytes.
+std::string copy_with_room(std::string_view bytes) {
+  constexpr std::size_t kRoom = 16 * 1024;
+  std::string copy;
+  if (bytes.size() < kRoom) copy.reserve(std::min(kRoom, 4 * bytes.size()));
+  copy += bytes;
+  return copy;
+}
 
 // What one object will hold.
 struct Batch {
@@ -32,6 +52,17 @@ struct Batch {
   std::uint64_t tickets = 0;  // once it is durable, so many appends and gaps are
   bool empty() const { return extents.empty() && gaps.empty(); }
 };
+
+bool same_bytes(const std::optional<std::string>& found,
+                const std::vector<std::string_view>& parts) {
+  if (!found) return false;
+  std::string_view rest = *found;
+  for (auto part : parts) {
+    if (!rest.starts_with(part)) return false;
+    rest.remove_prefix(part.size());
+  }
+  return rest.empty();
+}
 
 // Errors that the next try, or somebody who frees the disk, may cure.
 bool worth_trying_again(Code code) {
@@ -45,6 +76,7 @@ struct LogbookWriter::Impl {
   Vault vault;
   LogbookOptions options;
   Clock& clock;
+  LogPolicy policy;
   std::string incarnation;
 
   mutable std::mutex mutex;
@@ -64,10 +96,11 @@ struct LogbookWriter::Impl {
   std::uint64_t sequence = 0;
   std::thread thread;
 
-  Impl(Vault v, LogbookOptions o, Clock& c, Random& random)
+  Impl(Vault v, LogbookOptions o, Clock& c, Random& random, LogPolicy p)
       : vault(v),
         options(o),
         clock(c),
+        policy(std::move(p)),
         incarnation(compact_time(c.now()) + "-" + random.hex(8)),
         thread([this] { run(); }) {}
 
@@ -101,6 +134,7 @@ struct LogbookWriter::Impl {
   void append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
     check(extent, bytes);
     std::uint64_t cost = bytes.size() + kExtentCost;
+    std::string copy = copy_with_room(bytes);  // before the lock: other logs do not wait for it
     std::unique_lock lock(mutex);
     check_open();
     wait(lock, cancel, [&] {
@@ -111,9 +145,10 @@ struct LogbookWriter::Impl {
     });
     check_open();
     begin_batch();
-    if (!merge(extent, bytes)) {
+    if (!merge(extent, bytes, copy)) {
       pending.last[extent.log] = pending.extents.size();
-      pending.extents.push_back({extent, std::string(bytes)});
+      pending.extents.push_back({extent, {}, 0});
+      pending.extents.back().add(bytes, std::move(copy));
       pending.bytes += kExtentCost;
     }
     pending.bytes += bytes.size();
@@ -130,15 +165,17 @@ struct LogbookWriter::Impl {
     }
   }
 
-  bool merge(const Extent& extent, std::string_view bytes) {
+  bool merge(const Extent& extent, std::string_view bytes, std::string& copy) {
     auto it = pending.last.find(extent.log);
     if (it == pending.last.end()) return false;
     PendingExtent& last = pending.extents[it->second];
-    if (last.extent.next != extent.base || last.extent.attributes_json != extent.attributes_json ||
-        last.bytes.size() + bytes.size() > options.max_extent.value) {
+    if (last.extent.next != extent.base || last.size + bytes.size() > options.max_extent.value) {
       return false;
     }
-    last.bytes += bytes;
+    auto attributes = merge_attributes(policy, last.extent, extent);
+    if (!attributes) return false;
+    last.extent.attributes_json = std::move(*attributes);
+    last.add(bytes, std::move(copy));
     last.extent.next = extent.next;
     last.extent.min_time = std::min(last.extent.min_time, extent.min_time);
     last.extent.max_time = std::max(last.extent.max_time, extent.max_time);
@@ -227,8 +264,9 @@ struct LogbookWriter::Impl {
   void write(Batch batch) {
     std::string name = logbook_name({incarnation, sequence});
     std::vector<Extent> extents;
-    std::string object = build(name, batch, extents);
-    if (!store_until_done(name, object)) return;  // being destroyed: it was never durable
+    auto object = build(name, batch, extents);
+    std::vector<std::string_view> parts(object.begin(), object.end());
+    if (!store_until_done(name, parts)) return;  // being destroyed: it was never durable
     ++sequence;
     std::function<void(const std::vector<Extent>&)> call;
     {
@@ -240,22 +278,23 @@ struct LogbookWriter::Impl {
     durable = batch.tickets;
     writing_bytes = 0;
     ++status.objects;
-    status.stored_bytes = status.stored_bytes + object.size();
+    for (auto part : parts) status.stored_bytes = status.stored_bytes + part.size();
     progress.notify_all();
   }
 
-  std::string build(const std::string& name, Batch& batch, std::vector<Extent>& extents) {
-    LogbookObject object(name, ByteCount(batch.bytes), options.zstd_level);
-    for (auto& pending_extent : batch.extents) {
-      object.add(pending_extent.extent, pending_extent.bytes);
-      pending_extent.bytes = std::string();  // so that there are not two copies of all
-      extents.push_back(std::move(pending_extent.extent));
+  std::vector<std::string> build(const std::string& name, Batch& batch,
+                                 std::vector<Extent>& extents) {
+    LogbookObject object(name, options.zstd_level);
+    for (auto& one : batch.extents) {
+      bool compress = !policy.compress || policy.compress(one.extent.log);
+      object.add(one.extent, std::move(one.chunks), compress);
+      extents.push_back(std::move(one.extent));
     }
-    return object.finish(clock.now(), batch.gaps);
+    return object.finish(clock.now(), std::move(batch.gaps));
   }
 
   // False when the writer is destroyed meanwhile.
-  bool store_until_done(const std::string& name, const std::string& object) {
+  bool store_until_done(const std::string& name, const std::vector<std::string_view>& object) {
     for (Millis backoff = options.backoff_first;;
          backoff = std::min(backoff * 2, options.backoff_most)) {
       try {
@@ -278,16 +317,29 @@ struct LogbookWriter::Impl {
   }
 
   // `exists` after an answer that was lost: it is ours when it has our bytes.
-  void store_once(const std::string& name, const std::string& object) {
-    if (vault.store().put_if_absent(name, object) == store::PutResult::written) return;
-    if (vault.store().get(name) == object) return;
+  void store_once(const std::string& name, const std::vector<std::string_view>& object) {
+    if (vault.store().put_parts_if_absent(name, object) == store::PutResult::written) return;
+    if (same_bytes(vault.store().get(name), object)) return;
     throw Error(Code::conflict, "logbook " + name, "was written by somebody else",
                 "start again: each start writes under a name of its own");
   }
 };
 
-LogbookWriter::LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random)
-    : impl_(std::make_unique<Impl>(vault, options, clock, random)) {}
+std::optional<std::string> merge_attributes(const LogPolicy& policy, const Extent& a,
+                                            const Extent& b) {
+  std::optional<std::string> out;
+  if (policy.merge_attributes) {
+    out = policy.merge_attributes(a, b);
+  } else if (a.attributes_json == b.attributes_json) {
+    out = a.attributes_json;
+  }
+  if (out && out->size() > kMaxAttributes) out.reset();
+  return out;
+}
+
+LogbookWriter::LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random,
+                             LogPolicy policy)
+    : impl_(std::make_unique<Impl>(vault, options, clock, random, std::move(policy))) {}
 LogbookWriter::~LogbookWriter() = default;
 
 void LogbookWriter::append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {

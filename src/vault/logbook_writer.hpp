@@ -25,6 +25,19 @@ struct LogbookOptions {
   int zstd_level = 1;
 };
 
+// What the writer of the logs knows of them; the vault does not look into their bytes. Thread-safe.
+struct LogPolicy {
+  // The attributes of [a.base, b.next) from those of two extents of which b begins where a ends;
+  // nullopt: they are kept apart. Without it extents are merged when their attributes are equal.
+  std::function<std::optional<std::string>(const Extent& a, const Extent& b)> merge_attributes;
+  // Whether to try zstd on the log's bytes as they come; without it they are all tried (a sample
+  // of each extent decides).
+  std::function<bool(const LogName& log)> compress;
+};
+
+std::optional<std::string> merge_attributes(const LogPolicy& policy, const Extent& a,
+                                            const Extent& b);
+
 struct LogbookStatus {
   ByteCount buffered;                  // appended, not yet durable
   std::uint64_t objects = 0;           // written by this writer
@@ -39,13 +52,14 @@ struct LogbookStatus {
 // max_buffered wait, so that the source is not acknowledged. Nothing is dropped but by destroying
 // the writer, and that was never reported durable. An error that trying again cannot cure (somebody
 // else wrote under our name, a callback threw) fails the writer: every later call throws it.
-// Memory: max_buffered, one more object of at most that size while it is built, one append.
+// Memory: max_buffered, one append, and one extent while it is compressed.
 class LogbookWriter {
  public:
-  LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random);
+  LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random,
+                LogPolicy policy = {});
   ~LogbookWriter();  // without flushing; close() first
 
-  // Takes the range. Contiguous ranges of one log with equal attributes are merged. base < next;
+  // Takes the range. Contiguous ranges of one log are merged, as the policy tells. base < next;
   // bytes may be empty where a range holds no data (compacted away). Blocks while the buffer is
   // full; Error(cancelled) when `cancel` is requested meanwhile: then nothing was taken.
   void append(const Extent& extent, std::string_view bytes, const Cancel& cancel);

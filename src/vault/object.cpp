@@ -27,6 +27,9 @@ std::string hint(ObjectType type) {
       return "use another point (lifeboat points), or take a new one (lifeboat backup)";
     case ObjectType::logbook:
       return "run lifeboat verify: it names the ranges that are lost, and the points they touch";
+    case ObjectType::summary:
+      return "nothing is lost: what it told is read from the logbook's footers. Move it out of the "
+             "vault; lifeboat run writes another";
   }
   return "run lifeboat verify";
 }
@@ -45,6 +48,8 @@ std::string_view to_string(ObjectType type) {
       return "logbook";
     case ObjectType::point:
       return "point";
+    case ObjectType::summary:
+      return "summary";
   }
   return "object";
 }

@@ -9,7 +9,14 @@
 namespace lifeboat::vault {
 
 // The frame around every object of a vault; docs/format.md has the bytes.
-enum class ObjectType : std::uint8_t { root = 1, chunk = 2, snapshot = 3, logbook = 4, point = 5 };
+enum class ObjectType : std::uint8_t {
+  root = 1,
+  chunk = 2,
+  snapshot = 3,
+  logbook = 4,
+  point = 5,
+  summary = 6,
+};
 std::string_view to_string(ObjectType type);
 
 constexpr std::uint16_t kFormatVersion = 1;

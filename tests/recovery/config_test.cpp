@@ -42,6 +42,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"vault: /v\nflush_interval: soon\nkafka:\n  bootstrap: [a:1]\n", 2,
               "'flush_interval' must be a time"},
         Wrong{"vault: /v\nflush_interval: 1ms\nkafka:\n  bootstrap: [a:1]\n", 2, "at least 100 ms"},
+        Wrong{"vault: /v\nlogbook:\n  merge_to: 1KiB\nkafka:\n  bootstrap: [a:1]\n", 3,
+              "'merge_to' must be a size"},
         Wrong{"vault: /v\nflush_bytes: 1TiB\nkafka:\n  bootstrap: [a:1]\n", 2,
               "'flush_bytes' must be a size"},
         Wrong{"vault: /v\nclickhouse:\n  url: http://a\n  backup_disk: b\n", 3,

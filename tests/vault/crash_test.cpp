@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "store/crash_store.hpp"
+#include "vault/logbook_keeper.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -33,11 +34,26 @@ std::map<std::string, std::string> files_at(std::int64_t position) {
   return files;
 }
 
+// Eager ones: everything is merged, and removed at once.
+KeeperOptions keeper_options() {
+  KeeperOptions options;
+  options.merge.after = Millis(0);
+  options.merge.to = ByteCount(20'000);
+  options.merge.least = 3;
+  options.remove_after = Millis(0);
+  options.summarize_objects = 4;
+  return options;
+}
+
 // One life of the program. Ends by itself, or with Crashed.
 class Program {
  public:
   Program(store::ObjectStore& store, std::uint64_t seed, Clock& clock, Promised& promised)
-      : store_(store), random_(seed), clock_(clock), promised_(promised) {}
+      : store_(store),
+        random_(seed),
+        keeper_random_(seed + 1'000'000),
+        clock_(clock),
+        promised_(promised) {}
 
   void live(int steps) {
     Vault vault =
@@ -53,7 +69,11 @@ class Program {
       std::lock_guard lock(promised_.mutex);
       for (const auto& e : extents) promised_.durable[e.log].push_back({e.base, e.next});
     });
-    for (int i = 0; i < steps; ++i) step(vault, writer);
+    LogbookKeeper keeper(vault, keeper_options(), {}, clock_, keeper_random_);
+    for (int i = 0; i < steps; ++i) {
+      step(vault, writer);
+      if (keeper_random_.below(4) == 0) keeper.keep({writer.incarnation()}, cancel_);
+    }
     writer.close(cancel_);
   }
 
@@ -99,6 +119,7 @@ class Program {
 
   store::ObjectStore& store_;
   Random random_;
+  Random keeper_random_;
   Clock& clock_;
   Promised& promised_;
   Cancel cancel_;

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "vault/logbook_format.hpp"
+#include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -36,17 +37,23 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
   std::string chunk = *store.get(chunk_name(ref.digest));
   EXPECT_NE(format_page().find(dump(chunk)), std::string::npos) << dump(chunk);
 
-  LogbookObject object("logbook/20261122T170506123Z-00000000/00000000000000000000", ByteCount(0),
-                       1);
+  LogbookObject object("logbook/20261122T170506123Z-00000000/00000000000000000000", 1);
   object.add({{"postgres/7301/00000001"},
               Position(256),
               Position(261),
               Timestamp(1000),
               Timestamp(2000),
               ""},
-             "hello");
-  std::string bytes = object.finish(clock.now(), {});
+             {"hello"});
+  std::string bytes;
+  for (const auto& part : object.finish(clock.now(), {})) bytes += part;
   EXPECT_NE(format_page().find(dump(bytes)), std::string::npos) << dump(bytes);
+
+  SummaryBuilder builder;
+  builder.add({"20261122T170506123Z-00000000", 0}, ByteCount(bytes.size()), object.footer());
+  auto summary = builder.finish(summary_name("20261122T180000000Z-00000000", 0),
+                                *parse_timestamp("2026-11-22T18:00:00Z"));
+  EXPECT_NE(format_page().find(dump(summary)), std::string::npos) << dump(summary);
 }
 
 }  // namespace
