@@ -36,6 +36,26 @@ Code code_of(rd_kafka_resp_err_t code) {
   }
 }
 
+std::map<std::string, std::string> security(const Config& config) {
+  std::map<std::string, std::string> settings;
+  settings["security.protocol"] = config.tls ? (config.sasl ? "sasl_ssl" : "ssl")
+                                             : (config.sasl ? "sasl_plaintext" : "plaintext");
+  if (config.tls) {
+    const auto& tls = *config.tls;
+    settings["ssl.endpoint.identification.algorithm"] = tls.verify_hostname ? "https" : "none";
+    if (!tls.ca.empty()) settings["ssl.ca.location"] = tls.ca;
+    if (!tls.cert.empty()) settings["ssl.certificate.location"] = tls.cert;
+    if (!tls.key.empty()) settings["ssl.key.location"] = tls.key;
+    if (!tls.key_password.empty()) settings["ssl.key.password"] = tls.key_password;
+  }
+  if (config.sasl) {
+    settings["sasl.mechanisms"] = to_string(config.sasl->mechanism);
+    settings["sasl.username"] = config.sasl->username;
+    settings["sasl.password"] = config.sasl->password;
+  }
+  return settings;
+}
+
 }  // namespace
 
 Conf client_conf(const Config& config, const std::map<std::string, std::string>& settings) {
@@ -53,6 +73,7 @@ Conf client_conf(const Config& config, const std::map<std::string, std::string>&
   set("client.id", config.client_id);
   set("reconnect.backoff.ms", "50");
   set("reconnect.backoff.max.ms", "1000");
+  for (const auto& [key, value] : security(config)) set(key, value);
   for (const auto& [key, value] : settings) set(key, value);
   rd_kafka_conf_set_log_cb(conf.get(), on_log);
   return conf;

@@ -7,6 +7,7 @@
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
+#include "kafka/cluster.hpp"
 #include "kafka/range_facts.hpp"
 #include "kafka/types.hpp"
 
@@ -53,10 +54,20 @@ class FetchSink {
                            std::string /*why*/) {}
 };
 
+// Which partitions to follow beside the globs. What it says may change while it is asked.
+class FetchShare {
+ public:
+  virtual ~FetchShare() = default;
+  virtual bool has(const TopicPartition& tp) const = 0;
+  virtual std::uint64_t version() const = 0;  // another one after each change
+};
+
 struct FetchOptions {
-  std::vector<std::string> include{"*"};  // globs (*, ?) on topic names
+  std::vector<std::string> include{"*"};  // as is_chosen() takes them
   std::vector<std::string> exclude{};
-  bool internal_topics = false;  // __consumer_offsets, __transaction_state
+  // Null: all of them. A partition that comes (back) into the share begins with resume_at(). It
+  // must outlive the fetcher.
+  const FetchShare* share = nullptr;
   // A single batch that is larger is still fetched whole, up to max_answer.
   ByteCount max_bytes_per_partition{4u << 20};
   ByteCount max_bytes_per_response{16u << 20};
@@ -86,5 +97,11 @@ class Fetcher {
 
 // "events*" and the like: * any run of characters, ? one.
 bool glob_matches(const std::string& glob, const std::string& name);
+
+// Some glob of `include` matches the topic's name and none of `exclude` does. Kafka's internal
+// topics
+// (__consumer_offsets, __transaction_state) only when `include` names them without a wildcard.
+bool is_chosen(const TopicInfo& topic, const std::vector<std::string>& include,
+               const std::vector<std::string>& exclude);
 
 }  // namespace lifeboat::kafka

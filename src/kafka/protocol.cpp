@@ -207,6 +207,35 @@ std::int16_t parse_leave_group(std::string_view bytes, const std::string& from) 
   return answer.be<std::int16_t>();
 }
 
+Request sasl_handshake_request(std::string_view client_id, SaslMechanism mechanism) {
+  Request request(Api::sasl_handshake, 1, Header::classic, client_id);
+  request.string(to_string(mechanism));
+  return request;
+}
+
+SaslHandshake parse_sasl_handshake(std::string_view bytes, const std::string& from) {
+  Answer answer(bytes, Header::classic, from + ", SaslHandshake");
+  SaslHandshake shaken{answer.be<std::int16_t>(), {}};
+  for (auto n = answer.size(2); n > 0; --n) shaken.mechanisms.emplace_back(answer.string());
+  return shaken;
+}
+
+Request sasl_authenticate_request(std::string_view client_id, std::string_view bytes) {
+  Request request(Api::sasl_authenticate, 2, Header::flexible, client_id);
+  request.compact_string(bytes).no_tags();
+  return request;
+}
+
+SaslAnswer parse_sasl_authenticate(std::string_view bytes, const std::string& from) {
+  Answer answer(bytes, Header::flexible, from + ", SaslAuthenticate");
+  SaslAnswer said{};
+  said.error = answer.be<std::int16_t>();
+  said.message = answer.compact_string();
+  said.bytes = answer.compact_bytes();
+  said.lifetime = Millis(answer.be<std::int64_t>());
+  return said;
+}
+
 Request fetch_request(std::string_view client_id, FetchLimits limits,
                       const std::vector<FetchPartition>& partitions) {
   Request request(Api::fetch, 13, Header::flexible, client_id);

@@ -19,8 +19,10 @@ enum class Api : std::int16_t {
   metadata = 3,
   find_coordinator = 10,
   leave_group = 13,
+  sasl_handshake = 17,
   api_versions = 18,
   init_producer_id = 22,
+  sasl_authenticate = 36,
 };
 
 enum class Header { classic, flexible };

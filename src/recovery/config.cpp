@@ -86,14 +86,38 @@ class Section {
   // `password: …` or `password_file: …` (first line).
   std::string password() {
     std::string direct = text("password");
-    fs::path from = path("password_file");
-    if (!direct.empty() && !from.empty()) {
-      fail(node_["password_file"], "give 'password' or 'password_file', not both");
+    if (!direct.empty() && has("password_file")) {
+      fail_at("password_file", "give 'password' or 'password_file', not both");
     }
-    if (from.empty()) return direct;
+    const auto from_file = first_line_of("password_file");
+    return direct.empty() ? from_file : direct;
+  }
+  // Of the file that the key names; empty without the key.
+  std::string first_line_of(const std::string& key) {
+    const auto from = path(key);
+    if (from.empty()) {
+      taken_.insert(key);
+      return {};
+    }
     auto content = read_file(from, ByteCount(65536));
-    if (!content) fail(node_["password_file"], "the file " + from.string() + " does not exist");
+    if (!content) fail_at(key, "the file " + from.string() + " does not exist");
     return content->substr(0, content->find_first_of("\r\n"));
+  }
+  fs::path existing_file(const std::string& key) {
+    const auto file = path(key);
+    taken_.insert(key);
+    if (!file.empty() && !fs::is_regular_file(file)) {
+      fail_at(key, "the file " + file.string() + " does not exist");
+    }
+    return file;
+  }
+  bool yes_or_no(const std::string& key, bool fallback) {
+    auto value = take(key);
+    bool answer = fallback;
+    if (value && !YAML::convert<bool>::decode(*value, answer)) {
+      fail(*value, "'" + key + "' must be true or false");
+    }
+    return answer;
   }
   void finish() {
     for (const auto& pair : node_) {
@@ -152,10 +176,46 @@ PostgresConfig postgres_section(Section s) {
   return c;
 }
 
+KafkaTls kafka_tls_section(Section s) {
+  KafkaTls c;
+  c.ca = s.existing_file("ca");
+  c.cert = s.existing_file("cert");
+  c.key = s.existing_file("key");
+  if (c.cert.empty() != c.key.empty()) {
+    s.fail_at(c.key.empty() ? "cert" : "key", "'cert' and 'key' go together");
+  }
+  c.key_password = s.first_line_of("key_password_file");
+  if (!c.key_password.empty() && c.key.empty()) {
+    s.fail_at("key_password_file", "'key_password_file' without 'key'");
+  }
+  c.verify_hostname = s.yes_or_no("verify_hostname", true);
+  s.finish();
+  return c;
+}
+
+KafkaSasl kafka_sasl_section(Section s) {
+  KafkaSasl c;
+  c.mechanism = s.required("mechanism", "SCRAM-SHA-512");
+  const auto known = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+  if (std::find(known.begin(), known.end(), c.mechanism) == known.end()) {
+    s.fail_at("mechanism", fmt::format("'mechanism' must be one of {}, not '{}'",
+                                       fmt::join(known, ", "), c.mechanism));
+  }
+  c.username = s.required("username", "lifeboat");
+  c.password = s.password();
+  if (c.password.empty()) {
+    s.fail_at("username", "a password is missing: give 'password_file' or 'password'");
+  }
+  s.finish();
+  return c;
+}
+
 KafkaConfig kafka_section(Section s) {
   KafkaConfig c;
   s.require("bootstrap", "[127.0.0.1:9092]");
   c.bootstrap = s.list("bootstrap", {});
+  if (auto tls = s.section("tls")) c.tls = kafka_tls_section(*tls);
+  if (auto sasl = s.section("sasl")) c.sasl = kafka_sasl_section(*sasl);
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
   s.finish();
@@ -260,7 +320,22 @@ postgres:
 
 kafka:
   bootstrap: [127.0.0.1:9092]
+  # By TLS (SSL and SASL_SSL listeners). ca: who signed the brokers' certificates, if not an authority
+  # that this machine trusts anyway; cert and key only for brokers that ask for a certificate.
+  # tls:
+  #   ca: /etc/lifeboat/kafka-ca.pem
+  #   cert: /etc/lifeboat/kafka-client.pem
+  #   key: /etc/lifeboat/kafka-client.key
+  #   key_password_file: /etc/lifeboat/kafka-client.password
+  #   verify_hostname: true
+  # With a password (SASL_SSL and SASL_PLAINTEXT listeners): PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+  # sasl:
+  #   mechanism: SCRAM-SHA-512
+  #   username: lifeboat
+  #   password_file: /etc/lifeboat/kafka.password
+  # Topics by pattern: * is any run of characters, ? is one; exclude wins.
   include: ["*"]
+  # exclude: ["debug-*"]
 
 clickhouse:
   url: http://127.0.0.1:8123

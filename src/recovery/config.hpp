@@ -20,8 +20,24 @@ struct PostgresConfig {
   std::string os_user;                   // owner of the restored files; empty: the caller
 };
 
+struct KafkaTls {
+  std::filesystem::path ca;  // who signed the brokers' certificates; empty: whom the machine trusts
+  std::filesystem::path cert;  // Lifeboat's own, with `key`; may be empty
+  std::filesystem::path key;
+  std::string key_password;
+  bool verify_hostname = true;
+};
+
+struct KafkaSasl {
+  std::string mechanism;  // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+  std::string username;
+  std::string password;
+};
+
 struct KafkaConfig {
-  std::vector<std::string> bootstrap;     // host:port
+  std::vector<std::string> bootstrap;  // host:port
+  std::optional<KafkaTls> tls;
+  std::optional<KafkaSasl> sasl;
   std::vector<std::string> include{"*"};  // topic globs
   std::vector<std::string> exclude;       // wins over include
 };

@@ -6,6 +6,7 @@
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/fetcher.hpp"
 #include "postgres/server.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/log_names.hpp"
@@ -161,8 +162,9 @@ std::map<std::string, Position> source_ends(const Context& c, nlohmann::json& st
       auto info = cluster.metadata();
       std::vector<kafka::TopicPartition> partitions;
       for (const auto& topic : info.topics) {
+        if (!kafka::is_chosen(topic, c.config.kafka->include, c.config.kafka->exclude)) continue;
         for (const auto& p : topic.partitions) {
-          if (!topic.internal && p.leader.value >= 0) partitions.push_back({topic.name, p.id});
+          if (p.leader.value >= 0) partitions.push_back({topic.name, p.id});
         }
       }
       for (const auto& [tp, offsets] : cluster.offsets(partitions)) {

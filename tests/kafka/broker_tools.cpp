@@ -320,9 +320,11 @@ bool RememberingSink::reached(const TopicPartition& tp, Offset end) const {
 }
 
 RunningFetcher::RunningFetcher(const Config& config, const std::string& topics, FetchSink& sink)
-    : fetcher_(config, FetchOptions{.include = {topics}, .metadata_refresh = Millis(200)}, sink,
-               Clock::real()),
-      thread_([this] {
+    : RunningFetcher(config, FetchOptions{.include = {topics}, .metadata_refresh = Millis(200)},
+                     sink) {}
+
+RunningFetcher::RunningFetcher(const Config& config, FetchOptions options, FetchSink& sink)
+    : fetcher_(config, std::move(options), sink, Clock::real()), thread_([this] {
         try {
           fetcher_.run(cancel_);
         } catch (...) {

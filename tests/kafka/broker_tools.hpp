@@ -129,6 +129,7 @@ class RememberingSink : public FetchSink {
 class RunningFetcher {
  public:
   RunningFetcher(const Config& config, const std::string& topics, FetchSink& sink);
+  RunningFetcher(const Config& config, FetchOptions options, FetchSink& sink);
   ~RunningFetcher() { stop(); }
   void stop();
   std::exception_ptr failure();
