@@ -31,6 +31,9 @@ class Connection {
   // send() and receive() within Config::request_timeout.
   std::string call(Request request);
 
+  // Hands the connection over, logged in and with nothing in flight: see Transport::carry().
+  void carry(int local) { transport_.carry(local); }
+
   const std::string& name() const { return name_; }  // "host:port"
 
  private:

@@ -178,7 +178,7 @@ std::vector<FollowedLog*> Fetcher::State::borrow(BrokerId id) {
   const auto now = clock.steady();
   for (auto& [_, log] : logs) {
     if (log->leader != id || log->busy || !log->ours) continue;
-    if (log->restart) log->start_anew();
+    if (std::exchange(log->restart, false)) log->forget();
     if (log->stopped || log->not_before > now) continue;
     log->busy = true;
     log->asked_epoch = log->leader_epoch;

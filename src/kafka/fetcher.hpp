@@ -30,6 +30,15 @@ struct FetchedRange {
   Offset log_start;
 };
 
+// A log that was cut back and written anew: an unclean election, or a disk that was lost.
+struct Divergence {
+  Offset fetched;                    // the broker has other records, or none, before this one
+  std::optional<Offset> same_below;  // what was fetched below it is proven to be still there
+  Offset log_end;                    // of the log as it is now, as far as it was told
+  LeaderEpoch epoch;                 // of its leader
+  std::string why;
+};
+
 // Where fetched batches go. Called from several threads at once, one a broker; calls for one log
 // never overlap. What it throws ends Fetcher::run(), which throws it on.
 class FetchSink {
@@ -48,10 +57,9 @@ class FetchSink {
   // After each answer, also an empty one: [.., fetched) was handed on, the log reaches to
   // high_watermark.
   virtual void on_state(const LogId& log, Offset fetched, Offset high_watermark) = 0;
-  // The log no longer holds what was fetched before `fetched`: it was truncated to `log_end`. It is
-  // not followed any more by this run(); nothing is skipped.
-  virtual void on_diverged(const LogId&, Offset /*fetched*/, Offset /*log_end*/,
-                           std::string /*why*/) {}
+  // The log is not the one any more that was fetched. True: it is followed as if it had never been,
+  // beginning with resume_at(). False: it is not followed any more by this run().
+  virtual bool on_diverged(const LogId&, const Divergence&) { return false; }
 };
 
 // Which partitions to follow beside the globs. What it says may change while it is asked.

@@ -36,8 +36,8 @@ struct FollowedLog {
   std::string trouble;  // the last one told, so that it is told once
 
   // As if it had never been fetched.
-  void start_anew() {
-    restart = started = stopped = proving = false;
+  void forget() {
+    started = stopped = proving = false;
     last_epoch = LeaderEpoch(-1);
     last_batch.reset();
     not_before = {};

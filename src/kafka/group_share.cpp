@@ -73,21 +73,22 @@ struct GroupShare::State {
   void join() {
     const auto session = options.session.count();
     auto conf = client_conf(
-        config, {{"group.id", options.group},
-                 {"group.instance.id", instance_id()},
-                 {"client.id", config.client_id + "-archiver"},
-                 {"partition.assignment.strategy", "cooperative-sticky"},
-                 {"session.timeout.ms", std::to_string(session)},
-                 {"heartbeat.interval.ms", std::to_string(session / 10)},
-                 {"topic.metadata.refresh.interval.ms", std::to_string(options.refresh.count())},
-                 {"enable.auto.commit", "false"},
-                 {"enable.auto.offset.store", "false"},
-                 // What it is assigned is paused: the bytes come by our own Fetch.
-                 {"queued.max.messages.kbytes", "1024"},
-                 {"fetch.message.max.bytes", "65536"}});
-    rd_kafka_conf_set_opaque(conf.get(), this);
+        config,
+        {{"group.id", options.group},
+         {"group.instance.id", instance_id()},
+         {"client.id", config.client_id + "-archiver"},
+         {"partition.assignment.strategy", "cooperative-sticky"},
+         {"session.timeout.ms", std::to_string(session)},
+         {"heartbeat.interval.ms", std::to_string(session / 10)},
+         {"topic.metadata.refresh.interval.ms", std::to_string(options.refresh.count())},
+         {"enable.auto.commit", "false"},
+         {"enable.auto.offset.store", "false"},
+         // What it is assigned is paused: the bytes come by our own Fetch.
+         {"queued.max.messages.kbytes", "1024"},
+         {"fetch.message.max.bytes", "65536"}},
+        this);
     rd_kafka_conf_set_rebalance_cb(conf.get(), [](auto* c, auto code, auto* list, void* self) {
-      static_cast<State*>(self)->on_rebalance(c, code, list);
+      static_cast<State*>(user_of(self))->on_rebalance(c, code, list);
     });
     client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client.get());

@@ -83,7 +83,9 @@ FetchedPartition fetched_partition(Answer& answer, const std::string& topic_id) 
     if (tag != 0) return;  // DivergingEpoch: epoch, end offset
     if (bytes.size() < 12) answer.corrupt("the diverging epoch is too short");
     const Offset end(load_be<std::int64_t>(bytes.data() + 4));
-    if (end >= Offset(0)) partition.diverged_at = end;
+    if (end < Offset(0)) return;
+    partition.diverged_at = end;
+    partition.diverged_epoch = LeaderEpoch(load_be<std::int32_t>(bytes.data()));
   });
   return partition;
 }

@@ -102,7 +102,8 @@ struct FetchedPartition {
   std::int16_t error;
   Offset high_watermark;
   Offset log_start;
-  std::optional<Offset> diverged_at;  // the log was cut here since it was fetched
+  std::optional<Offset> diverged_at;  // the log was cut here since it was fetched:
+  LeaderEpoch diverged_epoch{-1};     // the end of this epoch there
   std::string_view records;           // points into the answer
 };
 // Partitions are sent in the order given, those of one topic that follow one another together.

@@ -189,4 +189,53 @@ void Transport::read(char* to, std::size_t n, Deadline deadline) {
   }
 }
 
+// What is there; 0 when nothing is.
+std::size_t Transport::read_some(char* to, std::size_t n) {
+  if (ssl_) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t got = 0;
+    const int result = SSL_read_ex(ssl_.get(), to, n, &got);
+    if (result == 1) return got;
+    const int reason = SSL_get_error(ssl_.get(), result);
+    if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) tls_failed(reason);
+    return 0;
+  }
+  const auto got = recv(socket_.get(), to, n, 0);
+  if (got > 0) return static_cast<std::size_t>(got);
+  if (got == 0) throw Error(Code::unavailable, name_, "the broker closed the connection");
+  if (errno != EAGAIN && errno != EINTR) unavailable(name_, "the connection broke", errno);
+  return 0;
+}
+
+void Transport::carry(int local) {
+  std::string buffer(64u << 10, '\0');
+  const auto wait_local = [&](short events) {
+    if (cancel_ != nullptr) cancel_->check();
+    pollfd both[2] = {{local, events, 0}, {socket_.get(), POLLIN, 0}};
+    poll(both, events == POLLIN ? 2 : 1, static_cast<int>(kCancelCheck.count()));
+  };
+  for (;;) {
+    const auto from_broker = read_some(buffer.data(), buffer.size());
+    for (std::string_view left(buffer.data(), from_broker); !left.empty();) {
+      const auto n = ::send(local, left.data(), left.size(), MSG_NOSIGNAL);
+      if (n >= 0) {
+        left.remove_prefix(static_cast<std::size_t>(n));
+      } else if (errno == EAGAIN) {
+        wait_local(POLLOUT);
+      } else if (errno != EINTR) {
+        return;
+      }
+    }
+    const auto from_local = recv(local, buffer.data(), buffer.size(), 0);
+    if (from_local == 0) return;
+    if (from_local > 0) {
+      write({buffer.data(), static_cast<std::size_t>(from_local)}, Deadline::never());
+    } else if (errno != EAGAIN && errno != EINTR) {
+      return;
+    }
+    if (from_broker == 0 && from_local < 0) wait_local(POLLIN);
+  }
+}
+
 }  // namespace lifeboat::kafka

@@ -21,6 +21,7 @@ struct ArchivedLog {
 struct ArchiveStatus {
   std::vector<ArchivedLog> logs;
   std::string postgres_error;              // empty while WAL streams
+  std::string group_error;                 // empty while in kafka.archiver_group, or without one
   std::optional<std::string> vault_error;  // the store's last error while it is tried again
   ByteCount written;                       // stored by this archiver
 };

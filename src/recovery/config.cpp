@@ -83,6 +83,14 @@ class Section {
     if (!value) return std::nullopt;
     return Section(*value, key, file_);
   }
+  // Whether the key has this word for its value; takes it then.
+  bool is_text(const std::string& key, const std::string& word) {
+    if (!node_[key].IsDefined() || !node_[key].IsScalar() || node_[key].Scalar() != word) {
+      return false;
+    }
+    take(key);
+    return true;
+  }
   // `password: …` or `password_file: …` (first line).
   std::string password() {
     std::string direct = text("password");
@@ -218,6 +226,7 @@ KafkaConfig kafka_section(Section s) {
   if (auto sasl = s.section("sasl")) c.sasl = kafka_sasl_section(*sasl);
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
+  c.archiver_group = s.text("archiver_group");
   s.finish();
   return c;
 }
@@ -271,7 +280,9 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   top.require("vault", "/backup/vault");
   c.vault = top.path("vault");
   c.state = top.path("state", file.parent_path() / "lifeboat-state");
-  c.point_every = top.duration("point_every", c.point_every, Millis(1000));
+  c.point_every = top.is_text("point_every", "never")
+                      ? Millis(0)
+                      : top.duration("point_every", c.point_every, Millis(1000));
   c.flush_interval = top.duration("flush_interval", c.flush_interval, Millis(100));
   c.flush_bytes =
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
@@ -302,7 +313,7 @@ std::string config_template() {
 
 # The vault: snapshots, the logbook and recovery points. On a disk that survives the servers.
 vault: /backup/vault
-# How often `lifeboat run` takes a recovery point, and how often the logbook is made durable: what is
+# How often `lifeboat run` takes a recovery point (or never), and how often the logbook is made durable: what is
 # older than flush_interval (and a little) survives the loss of any store.
 point_every: 1h
 flush_interval: 5s
@@ -336,6 +347,9 @@ kafka:
   # Topics by pattern: * is any run of characters, ? is one; exclude wins.
   include: ["*"]
   # exclude: ["debug-*"]
+  # Several archivers, each with a lifeboat.yaml and a state folder of its own and the same vault, share
+  # the partitions as members of this consumer group. All but one have `point_every: never`.
+  # archiver_group: lifeboat-archivers
 
 clickhouse:
   url: http://127.0.0.1:8123

@@ -40,6 +40,7 @@ struct KafkaConfig {
   std::optional<KafkaSasl> sasl;
   std::vector<std::string> include{"*"};  // topic globs
   std::vector<std::string> exclude;       // wins over include
+  std::string archiver_group;  // archivers that share the partitions; empty: this one has them all
 };
 
 struct ClickHouseConfig {
@@ -67,7 +68,7 @@ struct Config {
   std::filesystem::path file;
   std::filesystem::path vault;
   std::filesystem::path state;  // journals of restores; default `lifeboat-state`
-  Millis point_every{3600000};  // schedule of `run`
+  Millis point_every{3600000};  // schedule of `run`; 0: it takes none
   Millis flush_interval{5000};  // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;

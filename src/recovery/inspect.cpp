@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
+#include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/fetcher.hpp"
 #include "postgres/server.hpp"
@@ -257,6 +258,38 @@ std::vector<Finding> check_all(const Context& c) {
   return std::move(f.all);
 }
 
+namespace {
+
+vault::LogName newest_branch(const std::vector<vault::LogSummary>& logs, const kafka::LogId& log) {
+  kafka::LeaderEpoch newest(-1);
+  for (const auto& summary : logs) {
+    auto branch = parse_kafka_branch(summary.log);
+    if (branch && branch->log == log) newest = std::max(newest, branch->epoch);
+  }
+  return log_name_since(log, newest);
+}
+
+// The archivers that share the work, as the group's coordinator knows them.
+nlohmann::json archivers_of(const Context& c) {
+  const auto& group = c.config.kafka->archiver_group;
+  nlohmann::json out = {{"group", group}, {"members", nlohmann::json::array()}};
+  try {
+    auto found = kafka::Admin(kafka_config(c.config), c.clock).describe(group);
+    out["state"] = to_string(found.state);
+    for (const auto& member : found.members) {
+      out["members"].push_back({{"member", member.member_id},
+                                {"host", member.host},
+                                {"partitions", member.assignment.size()}});
+    }
+  } catch (const Error& e) {
+    if (e.code() == Code::cancelled) throw;
+    out["problem"] = e.what();
+  }
+  return out;
+}
+
+}  // namespace
+
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
   nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.string()}}},
                         {"now", to_string(c.clock.now())},
@@ -264,9 +297,26 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
                         {"logs", nlohmann::json::array()},
                         {"gaps", nlohmann::json::array()}};
   auto ends = source_ends(c, out["stores"]);
+  if (c.config.kafka && !c.config.kafka->archiver_group.empty()) out["archivers"] = archivers_of(c);
   auto logbook = vault::Logbook::load(vault);
-  for (const auto& log : logbook.logs()) {
+  out["diverged"] = nlohmann::json::array();
+  const auto logs = logbook.logs();
+  for (const auto& log : logs) {
+    // The source's log is the one of the last branch: names are sorted by log, not by epoch.
+    auto branch = parse_kafka_branch(log.log);
+    auto end = branch ? ends.extract(log_name(branch->log).value) : decltype(ends)::node_type();
+    if (end.empty()) continue;
+    end.key() = newest_branch(logs, branch->log).value;
+    ends.insert(std::move(end));
+  }
+  for (const auto& log : logs) {
     out["logs"].push_back(describe_log(log, ends));
+    if (auto branch = parse_kafka_branch(log.log)) {
+      out["diverged"].push_back({{"log", log_name(branch->log).value},
+                                 {"since_epoch", branch->epoch.value},
+                                 {"from", log.first.value},
+                                 {"archived_as", log.log.value}});
+    }
     for (const auto& gap : logbook.gaps(log.log)) {
       out["gaps"].push_back({{"log", gap.log.value},
                              {"from", gap.from.value},
