@@ -70,6 +70,15 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"vault: /v\npostgres:\n  url: x\n  password: a\n  password_file: b\n", 5,
               "not both"}));
 
+TEST(Config, ArchiversThatShareTheWorkTakeNoPoints) {
+  auto c = parse_config(
+      "vault: /v\npoint_every: never\nkafka:\n  bootstrap: [a:1]\n  archiver_group: g\n",
+      "/etc/lifeboat.yaml");
+  EXPECT_EQ(c.point_every, Millis(0));
+  EXPECT_EQ(c.kafka->archiver_group, "g");
+  EXPECT_EQ(parse_config(kSmallest, "/etc/lifeboat.yaml").kafka->archiver_group, "");
+}
+
 TEST(Config, DefaultsAndRelativePaths) {
   auto c = parse_config("vault: v\nkafka:\n  bootstrap: [a:1, b:2]\n", "/etc/lb/lifeboat.yaml");
   EXPECT_EQ(c.vault, "/etc/lb/v");
