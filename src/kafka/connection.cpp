@@ -131,11 +131,16 @@ void Connection::wait(short events, Deadline deadline) {
 void Connection::send(Request request) {
   check_version(request);
   const auto id = next_correlation_id_++;
-  const auto bytes = std::move(request).take(id);
+  const auto pieces = request.pieces(id);
   const auto deadline = Deadline::after(timeout_);
   expected_.push_back(id);
-  for (std::string_view left = bytes; !left.empty();) {
-    const auto n = ::send(socket_.get(), left.data(), left.size(), MSG_NOSIGNAL);
+  for (const auto& piece : pieces) send_all(piece, &piece != &pieces.back(), deadline);
+}
+
+void Connection::send_all(std::string_view left, bool more, Deadline deadline) {
+  while (!left.empty()) {
+    const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    const auto n = ::send(socket_.get(), left.data(), left.size(), flags);
     if (n >= 0) {
       left.remove_prefix(static_cast<std::size_t>(n));
     } else if (errno == EAGAIN) {

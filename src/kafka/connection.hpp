@@ -37,6 +37,7 @@ class Connection {
   void learn_versions();
   void check_version(const Request& request) const;
   void wait(short events, Deadline deadline);
+  void send_all(std::string_view bytes, bool more, Deadline deadline);
   void read_exactly(char* to, std::size_t n, Deadline deadline);
 
   struct Versions {

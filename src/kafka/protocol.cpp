@@ -270,7 +270,7 @@ Request produce_request(std::string_view client_id, Millis timeout,
   for_each_run(partitions, topic, [&](auto first, auto last) {
     request.string(first->partition.topic).be(static_cast<std::int32_t>(last - first));
     for (; first != last; ++first) {
-      request.be(first->partition.partition.value).bytes(first->batch);
+      request.be(first->partition.partition.value).bytes_in_place(first->header, first->records);
     }
   });
   return request;

@@ -105,7 +105,8 @@ ProducerIdAnswer parse_init_producer_id(std::string_view answer, const std::stri
 
 struct ProducePartition {
   TopicPartition partition;
-  std::string_view batch;
+  std::string_view header;  // of one batch, and its records; both are sent from where they lie
+  std::string_view records;
 };
 struct ProducedPartition {
   TopicPartition partition;

@@ -143,6 +143,23 @@ void hold_groups(RestoreSession& s) {
 
 }  // namespace
 
+// A run that goes on with an interrupted one's work goes on as the same producer, so that what the
+// first one still had on its way is not taken twice.
+ReplayOptions replay_options(RestoreSession& s) {
+  const auto cluster_id = s.cluster().metadata().cluster_id;
+  ReplayOptions options;
+  const auto& kept = s.journal.data()["kafka_producer"];
+  if (kept.is_object() && kept.at("cluster") == cluster_id) {
+    options.identity = {kept.at("id").get<std::int64_t>(), kept.at("epoch").get<std::int16_t>()};
+  }
+  options.keep_identity = [&s, cluster_id](kafka::Cluster::ProducerIdentity producer) {
+    s.journal.data()["kafka_producer"] = {
+        {"cluster", cluster_id}, {"id", producer.id}, {"epoch", producer.epoch}};
+    s.journal.save();
+  };
+  return options;
+}
+
 // Before the new Kafka starts: a broker at the old address would take the positions away.
 void kafka_hold_clickhouse(RestoreSession& s) {
   auto& data = s.journal.data();
@@ -200,19 +217,23 @@ void kafka_topics(RestoreSession& s) {
 void kafka_batches(RestoreSession& s) {
   hold_groups(s);
   std::uint64_t total = 0;
+  std::uint64_t handled = 0;
   std::vector<ReplayedLog> logs;
   for (const auto& chosen : s.chosen_topics()) {
     for (const auto& summary : chosen.summaries) {
       auto log = *parse_kafka_log(summary.log);
-      logs.push_back({log, summary});
+      logs.push_back(
+          {log, Offset(summary.first.value), Offset(summary.next.value), log.topic_partition()});
       total += summary.bytes.value;
     }
   }
-  kafka::RawProducer producer(kafka_config(s.context.config), s.context.clock);
-  ReplayProgress progress(s.context.reporter, total);
-  for (const auto& log : logs) {
-    auto translation = replay_log(s.context, s.logbook(), s.cluster(), producer, log, progress);
-    s.keep_translation(log.log.topic_partition(), translation);
+  ReplayOptions options = replay_options(s);
+  options.progress = [&](std::uint64_t bytes) {
+    handled += bytes;
+    s.context.reporter.progress("batches", handled, total, "bytes");
+  };
+  for (const auto& [partition, translation] : replay(s.context, s.logbook(), logs, options)) {
+    s.keep_translation(partition, translation);
   }
   s.journal.save();
 }

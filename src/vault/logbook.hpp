@@ -36,6 +36,14 @@ struct ExtentView {
   const Extent& extent;
 };
 
+// The same, owning its bytes.
+struct OwnedExtent {
+  std::shared_ptr<const std::string> bytes;
+  Position wanted_from;
+  Position wanted_to;
+  Extent extent;
+};
+
 struct DamagedObject {
   std::string object;
   Error error;
@@ -75,6 +83,10 @@ class Logbook {
   // Error(not_found) that names it, or with Holes::skip the next wanted part begins after it.
   void read(const LogName& log, Position from, Position to,
             const std::function<void(const ExtentView&)>& visit, Holes holes = Holes::refuse) const;
+  // The first extent that read() would visit, for readers that take turns between logs; the next
+  // call goes on at its wanted_to. nullopt: nothing (more) up to `to`.
+  std::optional<OwnedExtent> read_one(const LogName& log, Position from, Position to,
+                                      Holes holes = Holes::refuse) const;
   // For logs whose positions are bytes (WAL): exactly the bytes [from, to).
   std::string read_bytes(const LogName& log, Position from, Position to) const;
 
