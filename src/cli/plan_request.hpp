@@ -18,6 +18,7 @@ struct PlanWords {
   std::string point;  // empty: latest
   std::string to;
   std::vector<std::string> overwrite;
+  bool accept_loss = false;
 };
 void add_plan_words(CLI::App& verb, PlanWords& words);
 

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "recovery/fill.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -158,6 +159,7 @@ KafkaConfig kafka_section(Section s) {
   c.bootstrap = s.list("bootstrap", {});
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
+  c.exclude.push_back(std::string(kFillPrefix) + "*");  // a restore's own
   s.finish();
   return c;
 }

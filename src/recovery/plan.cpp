@@ -70,7 +70,7 @@ std::optional<Store> parse_store(std::string_view name) {
 }
 
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_lives) {
+                                   bool kafka_lives, bool fill) {
   std::vector<PlannedStep> steps;
   auto add = [&](Store store, const char* name, const char* title) {
     steps.push_back({name, store, title});
@@ -113,12 +113,22 @@ std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhous
     add(Store::clickhouse, "clickhouse-wait", "Wait for an empty ClickHouse");
     add(Store::clickhouse, "clickhouse-check", "Check the backup's files");
     add(Store::clickhouse, "clickhouse-hold-groups", "Hold the consumer groups closed");
+    if (fill) {
+      add(Store::kafka, "fill-retention", "Let Kafka delete no more of what ClickHouse lacks");
+    }
     add(Store::clickhouse, "clickhouse-data", "Restore the tables");
-    add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to the cut");
+    if (!fill) add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to the cut");
     add(Store::clickhouse, "clickhouse-views", "Create the views");
+    if (fill) {
+      add(Store::kafka, "fill-topics", "Produce what Kafka has deleted into topics of their own");
+      add(Store::clickhouse, "fill-consume", "Let ClickHouse consume them, as the original topics");
+      add(Store::clickhouse, "fill-check", "Count what came through, remove the helpers");
+      add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to where that ends");
+    }
     add(Store::clickhouse, "clickhouse-kafka-tables", "Create the Kafka tables");
     add(Store::clickhouse, "clickhouse-release", "Let ClickHouse into its groups");
     add(Store::clickhouse, "clickhouse-consume", "Wait until consumption passes the cut");
+    if (fill) add(Store::kafka, "fill-clean", "Delete these topics, put retention back");
   }
   if (stores.contains(Store::postgres)) {
     add(Store::postgres, "postgres-wait", "Wait until PostgreSQL has recovered");
@@ -139,10 +149,12 @@ Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& r
   plan.overwrite = request.overwrite;
   bool clickhouse_lives = c.config.clickhouse && !request.stores.contains(Store::clickhouse);
   bool kafka_lives = c.config.kafka && !request.stores.contains(Store::kafka);
-  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives);
+  plan.accept_loss = request.accept_loss;
   plan.targets = look_at_targets(c, vault, point, request.stores);
   refuse_occupied(plan);
-  plan.warnings = foresee(c, vault, point, plan);
+  const auto foreseen = foresee(c, vault, point, plan);
+  plan.warnings = foreseen.warnings;
+  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives, foreseen.fill);
   return plan;
 }
 
@@ -151,6 +163,7 @@ nlohmann::json to_json(const Plan& plan) {
                         {"made", plan.made.value},  {"vault", plan.vault_id},
                         {"point", plan.point},      {"overwrite", plan.overwrite},
                         {"warnings", plan.warnings}};
+  if (plan.accept_loss) out["accept_loss"] = true;
   if (plan.to) out["to"] = plan.to->value;
   out["stores"] = nlohmann::json::array();
   for (Store s : plan.stores) out["stores"].push_back(to_string(s));
@@ -183,6 +196,7 @@ Plan plan_from_json(const nlohmann::json& json) {
     json.at("point").get_to(plan.point);
     json.at("overwrite").get_to(plan.overwrite);
     json.at("warnings").get_to(plan.warnings);
+    plan.accept_loss = json.value("accept_loss", false);
     if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
     for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
     for (const auto& s : json.at("steps")) {

@@ -20,6 +20,7 @@ struct PlanRequest {
   std::string point = "latest";     // as vault::resolve_point() takes it
   std::optional<Timestamp> to;      // PostgreSQL: up to this time; else the end of the WAL
   std::set<std::string> overwrite;  // names of targets that may hold something (see Target)
+  bool accept_loss = false;         // of events that neither Kafka nor the logbook holds
 };
 
 // A thing that is written into, with the name that allows overwriting it.
@@ -45,6 +46,7 @@ struct Plan {
   std::set<Store> stores;
   std::optional<Timestamp> to;
   std::set<std::string> overwrite;
+  bool accept_loss = false;
   std::vector<PlannedStep> steps;
   std::vector<Target> targets;
   std::vector<std::string> warnings;  // what will be lost or is only bounded
@@ -54,9 +56,10 @@ struct Plan {
 // lacks a store; config when lifeboat.yaml does. A target that is down is no error: its step waits.
 Plan make_plan(const Context& context, const vault::Vault& vault, const PlanRequest& request);
 
-// The steps for these stores, in order. Pure.
+// The steps for these stores, in order. `fill`: Kafka lives and has deleted what ClickHouse's cut
+// needs; it comes from the logbook. Pure.
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_lives);
+                                   bool kafka_lives, bool fill = false);
 
 nlohmann::json to_json(const Plan& plan);
 Plan plan_from_json(const nlohmann::json& json);  // Error(corrupt), Error(unsupported)
