@@ -4,16 +4,14 @@ same events, with the same batches (the logbook's are those that ProducerPerform
 import json
 import os
 import pathlib
+import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from typing import NamedTuple
+
+from measure import row, timed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "stack"))
-
 import servers  # noqa: E402
 from stack import Stack  # noqa: E402
 
@@ -21,25 +19,6 @@ PARTITIONS = 4
 PEER = "ProducerPerformance of Kafka 3.9.1"
 # A producer made for throughput: it does better with these than with its defaults.
 PEER_SETTINGS = ("acks=all", "linger.ms=20", "batch.size=262144", "buffer.memory=67108864")
-
-
-class Run(NamedTuple):
-    seconds: float
-    user: float
-    out: str
-
-
-def timed(command):
-    with tempfile.TemporaryFile("w+") as out:
-        begun = time.monotonic()
-        process = subprocess.Popen([str(word) for word in command], stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.monotonic() - begun
-        if process.returncode != 0:
-            sys.exit(f"bench: {' '.join(map(str, command))} failed: {process.returncode}")
-        out.seek(0)
-        return Run(seconds, usage.ru_utime, out.read())
 
 
 class Produce:
@@ -56,7 +35,7 @@ class Produce:
         self.bytes = self.records * told["bytes"] / told["events"]
 
     def run(self, rounds):
-        with Stack(self.work / f"stack-{self.codec}", servers=("zookeeper", "kafka")) as stack:
+        with Stack(self.work / f"stack-{self.codec}", servers=["kafka"]) as stack:
             stack.start_all()
             self.bootstrap = stack.info()["kafka"]["bootstrap"]
             self.peer("source")  # warms the broker up as well
@@ -72,6 +51,22 @@ class Produce:
                     side()
             return ours, peers
 
+    def seed(self, rounds):
+        """The archived topic as partition folders, beside cp of these folders; both made durable."""
+        ours, peers = [], []
+        for number in range(rounds):
+            first, second = self.work / f"seed-{number}", self.work / f"cp-{number}"
+            os.sync()
+            told = json.loads(timed([self.restore_program, "seed", self.work / f"vault-{self.codec}",
+                                     "source", first]).out)
+            ours.append(told["bytes"] / 1e6 / told["seconds"])
+            os.sync()
+            peers.append(told["bytes"] / 1e6 / timed(
+                ["sh", "-c", f"cp -r {first} {second} && sync {second}/*/*"]).seconds)
+            for place in (first, second):
+                shutil.rmtree(place)
+        return ours, peers
+
     def create(self, topic):
         timed([self.restore_program, "create", self.bootstrap, topic, PARTITIONS])
 
@@ -81,7 +76,7 @@ class Produce:
         told = json.loads(run.out)
         if told["records"] != self.records:
             sys.exit(f"bench: {told['records']} of {self.records} records came back")
-        return run._replace(seconds=told["seconds"]), told["peak_mib"]
+        return run._replace(seconds=told["seconds"])
 
     def peer(self, topic):
         """Its own measure of the time, which leaves the start of the JVM out."""
@@ -97,37 +92,25 @@ class Produce:
         return run._replace(seconds=self.records / rate)
 
 
-def produce_rows(build, work, mebibytes, rounds, row):
-    """`row(name, unit, ours, peer, peer_name, bar)`: bar is ("least" or "most", ratio)."""
-    rows = []
+def codec_rows(bench, codec, rounds):
+    def rate(runs):
+        return bench.bytes / 1e6 / statistics.median(run.seconds for run in runs)
+
+    def user(runs):
+        return statistics.median(run.user for run in runs)
+
+    ours, peers = bench.run(rounds)
+    name = f"logbook-restore-produce-{codec}"
+    yield row(name, "MB/s", rate(ours), rate(peers), PEER, at_least=0.9)
+    yield row(f"{name}-user", "user s", user(ours), user(peers), PEER, at_most=0.2)
+    yield row(f"{name}-memory", "MiB", max(run.mebibytes for run in ours), None, None, at_most=192)
+    ours, peers = bench.seed(rounds)
+    yield row(f"logbook-seed-{codec}", "MB/s", statistics.median(ours), statistics.median(peers),
+              "cp and sync", at_least=0.5)
+
+
+def rows(build, work, mebibytes, rounds):
+    found = []
     for codec in ("lz4", "none"):
-        bench = Produce(build, work, mebibytes, codec)
-        ours, peers = bench.run(rounds)
-        rows.append(row(f"logbook-restore-produce-{codec}", "MB/s",
-                        bench.bytes / 1e6 / statistics.median(run.seconds for run, _ in ours),
-                        bench.bytes / 1e6 / statistics.median(run.seconds for run in peers),
-                        PEER, ("least", 0.9)))
-        rows.append(row(f"logbook-restore-produce-{codec}-cpu", "user s",
-                        statistics.median(run.user for run, _ in ours),
-                        statistics.median(run.user for run in peers), PEER, ("most", 0.2)))
-        rows.append(row(f"logbook-restore-produce-{codec}-peak", "MiB",
-                        max(peak for _, peak in ours), None, None, ("most", 192)))
-    return rows
-
-
-def main():
-    def row(name, unit, ours, peer, peer_name, bar):
-        return {"name": name, "unit": unit, "ours": round(ours, 3),
-                "peer": round(peer, 3) if peer else None,
-                "ratio": round(ours / peer, 3) if peer else None, "bar": bar}
-
-    build = pathlib.Path(os.environ.get("LIFEBOAT_BUILD") or ROOT / "build").resolve()
-    mebibytes = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    with tempfile.TemporaryDirectory(prefix="lifeboat-bench-") as work:
-        for each in produce_rows(build, pathlib.Path(work), mebibytes, rounds, row):
-            print(json.dumps(each), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        found += codec_rows(Produce(build, work, mebibytes, codec), codec, rounds)
+    return found

@@ -19,6 +19,7 @@ struct PlanWords {
   std::string to;
   std::vector<std::string> overwrite;
   bool accept_loss = false;
+  std::string kafka;  // empty: as lifeboat.yaml allows
 };
 void add_plan_words(CLI::App& verb, PlanWords& words);
 

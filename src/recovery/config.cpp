@@ -84,6 +84,25 @@ class Section {
     if (!value) return std::nullopt;
     return Section(*value, key, file_);
   }
+  // `log_dirs: {"0": [/var/lib/kafka], …}`
+  std::map<std::string, std::vector<fs::path>> log_dirs(const std::string& key) {
+    auto value = take(key);
+    std::map<std::string, std::vector<fs::path>> out;
+    if (!value) return out;
+    if (!value->IsMap()) fail(*value, fmt::format("'{}' must be broker ids with lists", key));
+    Section brokers(*value, key, file_);
+    for (const auto& pair : *value) {
+      const auto id = pair.first.Scalar();
+      if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
+        fail(pair.first, fmt::format("'{}' is no broker id; write \"0\": [/var/lib/kafka]", id));
+      }
+      for (const auto& path : brokers.list(id, {})) {
+        if (!fs::path(path).is_absolute()) fail(pair.second, "'" + path + "' is no absolute path");
+        out[id].emplace_back(path);
+      }
+    }
+    return out;
+  }
   // `password: …` or `password_file: …` (first line).
   std::string password() {
     std::string direct = text("password");
@@ -159,6 +178,7 @@ KafkaConfig kafka_section(Section s) {
   c.bootstrap = s.list("bootstrap", {});
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
+  c.log_dirs = s.log_dirs("log_dirs");
   c.exclude.push_back(std::string(kFillPrefix) + "*");  // a restore's own
   s.finish();
   return c;
@@ -263,6 +283,9 @@ postgres:
 kafka:
   bootstrap: [127.0.0.1:9092]
   include: ["*"]
+  # The log.dirs of each broker id, if this machine reaches them: then a lost Kafka gets its partitions
+  # back with their original offsets.
+  # log_dirs: {"0": [/var/lib/kafka]}
 
 clickhouse:
   url: http://127.0.0.1:8123

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct KafkaConfig {
   std::vector<std::string> bootstrap;     // host:port
   std::vector<std::string> include{"*"};  // topic globs
   std::vector<std::string> exclude;       // wins over include
+  // Broker id -> its log.dirs, when this machine reaches them: then a restore can seed.
+  std::map<std::string, std::vector<std::filesystem::path>> log_dirs;
 };
 
 struct ClickHouseConfig {

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/error.hpp"
 #include "recovery/targets.hpp"
 
@@ -33,6 +36,22 @@ void check_sections(const Config& config, const std::set<Store>& stores,
     throw Error(Code::config, config.file.string(), "postgres.data_directory is missing",
                 "say where the cluster is to be put");
   }
+}
+
+// Seed when all log dirs that lifeboat.yaml names are here; whether they are all that the new
+// cluster has is seen when its topics stand.
+KafkaWay kafka_way(const Config& config, const PlanRequest& request) {
+  const auto& dirs = config.kafka->log_dirs;
+  const auto here = [](const auto& of) {
+    return std::all_of(of.second.begin(), of.second.end(),
+                       [](const auto& dir) { return std::filesystem::is_directory(dir); });
+  };
+  const bool can = !dirs.empty() && std::all_of(dirs.begin(), dirs.end(), here);
+  if (request.kafka == KafkaWay::seed && dirs.empty()) {
+    throw Error(Code::config, config.file.string(), "kafka.log_dirs is missing",
+                "name each broker's log.dirs there, or restore by --kafka produce");
+  }
+  return request.kafka.value_or(can ? KafkaWay::seed : KafkaWay::produce);
 }
 
 void refuse_occupied(const Plan& plan) {
@@ -69,8 +88,19 @@ std::optional<Store> parse_store(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view to_string(KafkaWay way) {
+  return way == KafkaWay::seed ? "seed" : "produce";
+}
+
+std::optional<KafkaWay> parse_kafka_way(std::string_view name) {
+  for (KafkaWay way : {KafkaWay::seed, KafkaWay::produce}) {
+    if (name == to_string(way)) return way;
+  }
+  return std::nullopt;
+}
+
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_lives, bool fill) {
+                                   bool kafka_lives, bool fill, KafkaWay kafka) {
   std::vector<PlannedStep> steps;
   auto add = [&](Store store, const char* name, const char* title) {
     steps.push_back({name, store, title});
@@ -102,8 +132,16 @@ std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhous
       add(Store::kafka, "kafka-detach-clickhouse", "Prove the positions, detach the Kafka tables");
     }
     add(Store::kafka, "kafka-topics", "Create the topics");
-    add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
-    add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");
+    if (kafka == KafkaWay::seed) {
+      add(Store::kafka, "seed-stop", "Find the partitions' folders");
+      add(Store::kafka, "seed-write", "Wait until the brokers are stopped, write the folders");
+      add(Store::kafka, "seed-start", "Wait for the brokers");
+      add(Store::kafka, "seed-verify", "Read everything back, compare with the logbook");
+      add(Store::kafka, "kafka-cursors", "Set the groups' cursors");
+    } else {
+      add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
+      add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");
+    }
     add(Store::kafka, "kafka-configs", "Put the topics' configurations back");
     if (clickhouse_lives) {
       add(Store::kafka, "kafka-release-clickhouse", "Let ClickHouse consume again");
@@ -150,11 +188,12 @@ Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& r
   bool clickhouse_lives = c.config.clickhouse && !request.stores.contains(Store::clickhouse);
   bool kafka_lives = c.config.kafka && !request.stores.contains(Store::kafka);
   plan.accept_loss = request.accept_loss;
+  if (request.stores.contains(Store::kafka)) plan.kafka = kafka_way(c.config, request);
   plan.targets = look_at_targets(c, vault, point, request.stores);
   refuse_occupied(plan);
   const auto foreseen = foresee(c, vault, point, plan);
   plan.warnings = foreseen.warnings;
-  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives, foreseen.fill);
+  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives, foreseen.fill, plan.kafka);
   return plan;
 }
 
@@ -164,6 +203,7 @@ nlohmann::json to_json(const Plan& plan) {
                         {"point", plan.point},      {"overwrite", plan.overwrite},
                         {"warnings", plan.warnings}};
   if (plan.accept_loss) out["accept_loss"] = true;
+  if (plan.stores.contains(Store::kafka)) out["kafka"] = to_string(plan.kafka);
   if (plan.to) out["to"] = plan.to->value;
   out["stores"] = nlohmann::json::array();
   for (Store s : plan.stores) out["stores"].push_back(to_string(s));
@@ -197,6 +237,9 @@ Plan plan_from_json(const nlohmann::json& json) {
     json.at("overwrite").get_to(plan.overwrite);
     json.at("warnings").get_to(plan.warnings);
     plan.accept_loss = json.value("accept_loss", false);
+    const auto way = parse_kafka_way(json.value("kafka", "produce"));
+    if (!way) throw Error(Code::corrupt, "plan", "names an unknown way of restoring Kafka");
+    plan.kafka = *way;
     if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
     for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
     for (const auto& s : json.at("steps")) {
@@ -216,6 +259,10 @@ Plan plan_from_json(const nlohmann::json& json) {
 
 std::string describe(const Plan& plan) {
   std::string out = fmt::format("Plan {}\n  from point {}\n", plan.id, plan.point);
+  if (plan.stores.contains(Store::kafka)) {
+    out += plan.kafka == KafkaWay::seed ? "  Kafka by seeding the brokers' disks: same offsets\n"
+                                        : "  Kafka by producing anew: new offsets, translated\n";
+  }
   out += plan.to ? fmt::format("  PostgreSQL up to {}\n", to_string(*plan.to)) : "";
   for (const auto& t : plan.targets) {
     out += fmt::format("  into {} {}{}\n", to_string(t.store), t.name,

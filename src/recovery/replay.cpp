@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "kafka/record_batch.hpp"
+#include "recovery/batch_reader.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/log_names.hpp"
 
@@ -16,49 +17,6 @@ namespace {
 using kafka::BatchView;
 
 constexpr Millis kTick{50};
-
-// The batches of [from, until) in order, each once, also where several archivers wrote the same
-// range: one extent a call.
-class BatchReader {
- public:
-  BatchReader(const vault::Logbook& logbook, const ReplayedLog& log)
-      : logbook_(logbook),
-        name_(log_name(log.log)),
-        at_(log.from.value),
-        until_(log.until.value),
-        next_(log.from) {}
-
-  // False at the end. `take` gets the extent's bytes and the batches in them.
-  template <typename Take>
-  bool step(Take&& take) {
-    auto extent = logbook_.read_one(name_, at_, until_, vault::Holes::skip);
-    if (!extent) return false;
-    at_ = extent->wanted_to;
-    const auto split = kafka::split_batches(*extent->bytes);
-    if (split.whole != extent->bytes->size()) {
-      throw Error(
-          Code::corrupt, name_.value,
-          fmt::format("its extent at {} does not end with a whole batch", extent->wanted_from),
-          "run lifeboat verify");
-    }
-    std::vector<BatchView> batches;
-    for (const auto& batch : split.batches) {
-      if (batch.next_offset() <= next_) continue;                       // given by another extent
-      if (batch.base_offset().value >= extent->wanted_to.value) break;  // the next extent's
-      next_ = batch.next_offset();
-      batches.push_back(batch);
-    }
-    take(*extent, batches);
-    return true;
-  }
-
- private:
-  const vault::Logbook& logbook_;
-  vault::LogName name_;
-  Position at_;
-  Position until_;
-  Offset next_;
-};
 
 // The memory of extents that are read and not yet let go. The holders may outlive the budget's
 // user, so that they share its state.
@@ -108,7 +66,7 @@ struct Cursor {
   // Transactions without an end count as aborted: their producer is gone.
   Cursor(const vault::Logbook& logbook, const ReplayedLog& l)
       : log(l),
-        reader(logbook, l),
+        reader(logbook, l.log, l.from, l.until),
         filter(transactions_of(logbook, log_name(l.log), Position(l.from.value),
                                Position(l.until.value))
                    .never_committed()) {}

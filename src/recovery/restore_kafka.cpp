@@ -211,7 +211,8 @@ void kafka_topics(RestoreSession& s) {
     s.context.cancel.check();
     create_topic(s, chosen);
   }
-  hold_groups(s);
+  // The brokers will be stopped for a seed, and nobody can be held meanwhile.
+  if (s.plan.kafka == KafkaWay::produce) hold_groups(s);
 }
 
 void kafka_batches(RestoreSession& s) {

@@ -67,6 +67,7 @@ class Fill(unittest.TestCase):
             ["java", "-cp", f"{servers.KAFKA_JARS}/*", tool, "--bootstrap-server",
              self.info()["kafka"]["bootstrap"], "--offset-json-file", str(file)],
             check=True, timeout=harness.PATIENCE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
     def archived_past(self, offsets):
