@@ -39,7 +39,7 @@ struct CheckpointLine {
 // "0", the number of lines, then "topic partition offset" each.
 std::vector<CheckpointLine> read_checkpoint(const fs::path& path) {
   const auto text = read_file(path, ByteCount(256u << 20));
-  if (!text) return {};
+  if (!text || text->empty()) return {};  // a broker makes it empty, before it first writes it
   std::istringstream in(*text);
   std::vector<CheckpointLine> lines;
   int version = -1;
@@ -145,16 +145,18 @@ void forget_partitions(const fs::path& log_dir,
   sync_directory(log_dir);
 }
 
-SegmentWriter::SegmentWriter(fs::path folder, ByteCount most)
-    : folder_(std::move(folder)), most_(most), owner_(owner_of(folder_)) {
+SegmentWriter::SegmentWriter(fs::path folder, Offset start, ByteCount most)
+    : folder_(std::move(folder)), start_(start), most_(most), owner_(owner_of(folder_)) {
   for (const auto& entry : fs::directory_iterator(folder_)) {
     if (entry.path().filename() != kMetadataFile) fs::remove_all(entry.path());
   }
 }
 
 void SegmentWriter::append(Offset base, Offset next, std::string_view batches) {
-  const bool full = size_ + batches.size() > most_.value || next - base_ > INT32_MAX;
-  if (!file_ || full) roll(base);
+  if (!file_) roll(next - std::min(start_, base) > INT32_MAX ? base : std::min(start_, base));
+  if (size_ + batches.size() > most_.value || next - base_ > INT32_MAX) {
+    if (size_ > 0) roll(base);
+  }
   write_all(file_.get(), batches, (folder_ / name_).string());
   size_ += batches.size();
   written_ = written_ + batches.size();

@@ -40,11 +40,12 @@ void forget_partitions(const std::filesystem::path& log_dir,
                        const std::map<TopicPartition, Offset>& log_starts);
 
 // Writes a partition's segments: <20 digits of the first offset>.log, each below `most` bytes and
-// 2^31 offsets. Begins by removing what the folder holds but partition.metadata. Files get the
-// folder's owner.
+// 2^31 offsets. The first one is named after `start`, where the log starts, if no batch lies
+// before: compaction may have taken the first ones. Begins by removing what the folder holds but
+// partition.metadata. Files get the folder's owner.
 class SegmentWriter {
  public:
-  explicit SegmentWriter(std::filesystem::path folder, ByteCount most = ByteCount(1u << 30));
+  SegmentWriter(std::filesystem::path folder, Offset start, ByteCount most = ByteCount(1u << 30));
   // Whole batches of [base, next), as they are to lie there.
   void append(Offset base, Offset next, std::string_view batches);
   void finish();  // durable
@@ -54,6 +55,7 @@ class SegmentWriter {
   void roll(Offset base);
 
   std::filesystem::path folder_;
+  Offset start_;
   ByteCount most_;
   FolderOwner owner_;
   Fd file_;

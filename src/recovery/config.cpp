@@ -89,7 +89,6 @@ class Section {
     auto value = take(key);
     std::map<std::string, std::vector<fs::path>> out;
     if (!value) return out;
-    if (!value->IsMap()) fail(*value, fmt::format("'{}' must be broker ids with lists", key));
     Section brokers(*value, key, file_);
     for (const auto& pair : *value) {
       const auto id = pair.first.Scalar();

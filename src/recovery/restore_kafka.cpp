@@ -90,23 +90,57 @@ GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& 
   return out;
 }
 
-void create_topic(RestoreSession& s, const ChosenTopic& chosen) {
-  auto& kept = s.journal.data()["kafka_topics"];
-  auto existing = s.cluster().metadata();
-  const auto* found = existing.topic(chosen.topic.name);
-  if (found && kept.contains(chosen.topic.name)) return;  // made by an interrupted run
-  if (found) s.admin().delete_topic(chosen.topic.name);   // empty, or allowed: kafka_wait looked
-  int replication =
-      std::min<int>(chosen.topic.replication, static_cast<int>(existing.brokers.size()));
-  if (replication < chosen.topic.replication) {
+// A broker that has just started may not have told of it before.
+void delete_empty(RestoreSession& s, const kafka::TopicInfo& topic) {
+  const auto target = fmt::format("{}", fmt::join(s.context.config.kafka->bootstrap, ","));
+  std::vector<kafka::TopicPartition> partitions;
+  for (const auto& p : topic.partitions) {
+    if (p.leader.value >= 0) partitions.push_back({topic.name, p.id});
+  }
+  for (const auto& [tp, ends] : s.cluster().offsets(partitions)) {
+    if (ends.high_watermark.value == 0 || s.may_overwrite(target)) continue;
+    throw Error(Code::refused, "topic " + topic.name, "holds records; it was left untouched",
+                fmt::format("empty Kafka, or make a new plan with --overwrite '{}'", target));
+  }
+  s.admin().delete_topic(topic.name);
+}
+
+int replication_for(RestoreSession& s, const SavedTopic& topic, std::size_t brokers) {
+  const int replication = std::min<int>(topic.replication, static_cast<int>(brokers));
+  if (replication < topic.replication) {
     s.notes.push_back(fmt::format("topic {} had {} replicas and gets {}: so many brokers are up",
-                                  chosen.topic.name, chosen.topic.replication, replication));
+                                  topic.name, topic.replication, replication));
     s.context.reporter.note(s.notes.back());
   }
+  return replication;
+}
+
+// False: it exists, though the brokers did not tell of it when they were asked.
+bool try_create(RestoreSession& s, const SavedTopic& topic, int replication) {
+  auto& kept = s.journal.data()["kafka_topics"];
   // The mark comes first: a topic that exists unmarked is somebody else's.
-  kept[chosen.topic.name] = true;
+  kept[topic.name] = true;
   s.journal.save();
-  s.admin().create_topic(chosen.topic.name, chosen.topic.partitions, replication, kWhileRestoring);
+  try {
+    s.admin().create_topic(topic.name, topic.partitions, replication, kWhileRestoring);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Code::conflict) throw;
+  }
+  kept.erase(topic.name);
+  s.journal.save();
+  return false;
+}
+
+void create_topic(RestoreSession& s, const ChosenTopic& chosen) {
+  const auto& name = chosen.topic.name;
+  s.wait_until("making topic " + name, [&] {
+    const auto existing = s.cluster().metadata();
+    const auto* found = existing.topic(name);
+    if (found && s.journal.data()["kafka_topics"].contains(name)) return true;  // by an earlier run
+    if (found) delete_empty(s, *found);
+    return try_create(s, chosen.topic, replication_for(s, chosen.topic, existing.brokers.size()));
+  });
 }
 
 std::vector<std::string> topic_names(RestoreSession& s) {

@@ -63,7 +63,7 @@ SeedResult seed_log(const Context& c, const vault::Logbook& logbook, const Seede
                     const std::vector<std::filesystem::path>& folders,
                     const std::function<void(std::uint64_t)>& progress) {
   std::vector<kafka::SegmentWriter> writers;
-  for (const auto& folder : folders) writers.emplace_back(folder);
+  for (const auto& folder : folders) writers.emplace_back(folder, log.first);
   SeedStream stream(logbook, log);
   SeedResult out;
   out.end = log.next;
