@@ -82,6 +82,19 @@ std::set<std::string> filled_topics(RestoreSession& s) {
   return out;
 }
 
+// The topic's configuration before any restore lifted its retention: one that was given up may
+// have.
+std::map<std::string, std::string> own_configs(RestoreSession& s, const std::string& topic) {
+  for (const auto& plan : unfinished_plans(s.context.config)) {
+    Journal journal(s.context.config, plan.id);
+    const auto& data = journal.data();
+    if (plan.id == s.plan.id || !data.contains("fill")) continue;
+    const auto& configs = data["fill"].at("configs");
+    if (configs.contains(topic)) return configs[topic].get<std::map<std::string, std::string>>();
+  }
+  return s.admin().topic_configs(topic);
+}
+
 // Retention deletes for as long as a deletion that was under way takes: until the starts rest.
 void wait_for_rest(RestoreSession& s, const std::vector<kafka::TopicPartition>& partitions) {
   auto starts = [&] {
@@ -239,7 +252,7 @@ void fill_retention(RestoreSession& s) {
   for (const auto& range : missing) topics.insert(range.log.topic);
   if (!fill.is_object()) fill = {{"configs", nlohmann::json::object()}};
   for (const auto& topic : topics) {
-    if (!fill["configs"].contains(topic)) fill["configs"][topic] = s.admin().topic_configs(topic);
+    if (!fill["configs"].contains(topic)) fill["configs"][topic] = own_configs(s, topic);
   }
   s.journal.save();
   std::vector<kafka::TopicPartition> partitions;

@@ -132,9 +132,15 @@ class Seed:
         self.transaction("c", kill=True)
         self.delete_records("short", 555)  # within a batch
         self.more_topics()
+        until(self.commit, "the group has an offset")
+
+    def commit(self):
+        """The tool ends well also when the coordinator is not ready yet."""
         java(self.stack, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
              "--group", "readers", "--topic", "plain:0", "--reset-offsets", "--to-offset", 1234,
              "--execute")  # fmt: skip
+        groups = self.lifeboat.run("cursors", "show", "--json").json()["groups"]
+        return any(group["group"] == "readers" for group in groups)
 
     def more_topics(self):
         pass
