@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/logbook_cat.hpp"
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
@@ -93,6 +94,7 @@ void add_logbook(CLI::App& app, Invocation& invocation) {
   verb->require_subcommand(1);
   auto* list = verb->add_subcommand("ls", "List the logs: ranges, sizes, gaps, times");
   list->callback([&invocation] { invocation.choose(list_logs); });
+  add_logbook_cat(*verb, invocation);
 }
 
 }  // namespace lifeboat::cli

@@ -255,11 +255,6 @@ std::vector<AbortedTransaction> TransactionScan::finish() const {
   return aborted;
 }
 
-std::uint64_t TransactionScan::open_before(Offset offset) const {
-  return static_cast<std::uint64_t>(std::count_if(
-      open_.begin(), open_.end(), [offset](const auto& open) { return open.second < offset; }));
-}
-
 ReplayFilter::ReplayFilter(std::vector<AbortedTransaction> aborted) {
   for (const auto& one : aborted) aborted_[one.producer_id][one.first] = one.end;
 }

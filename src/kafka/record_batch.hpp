@@ -106,8 +106,6 @@ class TransactionScan {
   void add(const BatchView& batch);
   // Transactions without an end count as aborted: their producer is gone. Sorted by `first`.
   std::vector<AbortedTransaction> finish() const;
-  // How many that began before `offset` have no end yet.
-  std::uint64_t open_before(Offset offset) const;
 
  private:
   std::map<std::int64_t, Offset> open_;  // producer id -> first offset
