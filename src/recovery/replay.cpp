@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "kafka/record_batch.hpp"
+#include "kafka/reencode.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/log_names.hpp"
 
@@ -12,18 +13,16 @@ namespace {
 
 using kafka::BatchView;
 
-// All batches of the log in order, each once, also where several archivers wrote the same range.
+// All batches of the log in order, and which offsets of each are wanted, each once, also where
+// several archivers wrote the same range.
 void for_each_batch(const vault::Logbook& logbook, const ReplayedLog& log,
-                    const std::function<void(const BatchView&)>& take) {
-  Offset next(log.summary.first.value);
+                    const std::function<void(const BatchView&, Offset, Offset)>& take) {
   logbook.read(
       log_name(log.log), log.summary.first, log.summary.next,
       [&](const vault::ExtentView& view) {
+        const Offset from(view.wanted_from.value), until(view.wanted_to.value);
         for (const auto& batch : kafka::split_batches(view.bytes).batches) {
-          if (batch.next_offset() <= next) continue;  // given by another extent
-          if (batch.base_offset().value >= view.wanted_to.value) continue;  // the next extent's
-          take(batch);
-          next = batch.next_offset();
+          if (batch.next_offset() > from && batch.base_offset() < until) take(batch, from, until);
         }
       },
       vault::Holes::skip);
@@ -42,15 +41,18 @@ kafka::OffsetTranslation replay_log(const Context& c, const vault::Logbook& logb
   Offset there = cluster.offsets({tp}).at(tp).high_watermark;
   kafka::OffsetTranslation translation(Offset(0));
   Offset expected(0);
-  for_each_batch(logbook, log, [&](const BatchView& batch) {
+  kafka::Reencoder reencoder;
+  for_each_batch(logbook, log, [&](const BatchView& batch, Offset from, Offset until) {
     c.cancel.check();
     progress.add(batch.bytes().size());
     if (filter.decide(batch) != kafka::Replay::keep) return;
+    auto made = kafka::make_producible(reencoder, batch, tp, from, until, expected, translation);
+    if (!made) return;
     Offset base = expected;
-    expected = expected + (batch.next_offset() - batch.base_offset());
-    translation.add(batch.base_offset(), batch.next_offset(), base);
+    expected = expected + made->records;
     if (expected <= there) return;  // an interrupted run produced it
-    producer.produce(tp, std::string(batch.bytes()), [base, tp](Offset, Offset, Offset landed) {
+    auto bytes = std::move(made->rewritten).value_or(std::string(batch.bytes()));
+    producer.produce(tp, std::move(bytes), [base, tp](Offset, Offset, Offset landed) {
       if (landed == base) return;
       throw Error(Code::conflict, kafka::to_string(tp),
                   fmt::format("a batch landed at offset {} instead of {}: somebody else writes "

@@ -21,7 +21,7 @@ const std::map<std::string, std::string> kWhileRestoring = {
     {"retention.ms", "-1"},
     {"retention.bytes", "-1"},
     {"compression.type", "producer"},
-    {"max.message.bytes", "104857588"},
+    {"max.message.bytes", "2147483647"},
     {"message.timestamp.type", "CreateTime"},
     {"message.timestamp.before.max.ms", "9223372036854775807"},
     {"message.timestamp.after.max.ms", "9223372036854775807"}};
