@@ -25,7 +25,7 @@ int list_logs(const Globals& globals) {
   } else {
     print_logs(logbook);
   }
-  return logbook.damaged().empty() ? 0 : exit_code(Code::corrupt);
+  return logbook.lost() ? exit_code(Code::corrupt) : 0;
 }
 
 std::string position_text(const vault::LogName& log, Position position) {

@@ -69,7 +69,18 @@ void print_status(const nlohmann::json& status) {
                                ? "reachable"
                                : "NOT REACHABLE: " + cell(state, "problem")));
   }
-  print_list(status.at("logs"), {"log", "next", "source_end", "behind", "gaps", "newest"});
+  auto logs = status.at("logs");
+  for (auto& log : logs) {
+    for (const auto& one : status.at("retention")) {
+      if (one.at("log") == log.at("log")) log["time_left"] = one.at("time_left");
+    }
+  }
+  print_list(logs, {"log", "next", "source_end", "behind", "gaps", "time_left", "newest"});
+  for (const auto& one : status.at("retention")) {
+    if (!one.at("alarm").get<bool>()) continue;
+    print_data(fmt::format("ALARM {} is archived to {}; Kafka deletes what follows in: {}\n",
+                           cell(one, "log"), cell(one, "next"), cell(one, "time_left")));
+  }
   for (const auto& gap : status.at("gaps")) {
     print_data(fmt::format("gap [{}, {}) in {}: {}\n", cell(gap, "from"), cell(gap, "to"),
                            cell(gap, "log"), cell(gap, "why")));

@@ -274,6 +274,7 @@ ArchiveStatus Archiver::status() const {
   auto writer = impl_->writer.status();
   out.vault_error = writer.failing;
   out.written = writer.stored_bytes;
+  out.objects = writer.objects;
   if (impl_->receiver) out.postgres_error = impl_->receiver->status().last_error;
   return out;
 }

@@ -216,6 +216,11 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   c.flush_bytes =
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
   if (auto s = top.section("logbook")) c.logbook = logbook_section(*s);
+  c.alarm_before = top.duration("alarm_before", c.alarm_before, Millis(0));
+  if (auto s = top.section("metrics")) {
+    c.metrics_listen = s->required("listen", "127.0.0.1:9187");
+    s->finish();
+  }
   if (auto s = top.section("postgres")) c.postgres = postgres_section(*s);
   if (auto s = top.section("kafka")) c.kafka = kafka_section(*s);
   if (auto s = top.section("clickhouse")) c.clickhouse = clickhouse_section(*s);
@@ -248,6 +253,10 @@ point_every: 1h
 flush_interval: 5s
 # Small objects of the logbook become larger ones in the background; these are the defaults.
 # logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
+# `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.
+# alarm_before: 1h
+# Prometheus' endpoint of `lifeboat run`; without it there is none.
+# metrics: {listen: 127.0.0.1:9187}
 
 postgres:
   # A role with REPLICATION and, for `check`, pg_monitor.

@@ -55,6 +55,8 @@ struct Config {
   Millis flush_interval{5000};  // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;
+  Millis alarm_before{3'600'000};  // warn when Kafka deletes what is not archived so soon
+  std::string metrics_listen;      // host:port of Prometheus' endpoint; empty: none
   std::optional<PostgresConfig> postgres;
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;

@@ -9,6 +9,7 @@
 #include "postgres/server.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/retention.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 #include "zookeeper/tree.hpp"
@@ -44,7 +45,8 @@ void check_vault(const Context& c, Findings& f) {
     f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
-      f.add("vault", "logbook", Finding::Level::problem, damaged.error.what(),
+      auto level = damaged.is_summary() ? Finding::Level::warning : Finding::Level::problem;
+      f.add("vault", "logbook", level, damaged.error.what(),
             "`lifeboat verify` says what it costs");
     }
     for (const auto& log : logbook.logs()) {
@@ -82,6 +84,25 @@ void check_postgres(const Context& c, Findings& f) {
   });
 }
 
+// What Kafka is about to delete before it is archived.
+void check_retention(const Context& c, Findings& f) {
+  auto open = open_vault(c.config);
+  for (const auto& one : partitions_left(c, vault::Logbook::load(open.vault))) {
+    if (!alarming(one.left, c.config.alarm_before)) continue;
+    bool passed = one.left.kind == TimeLeft::Kind::passed;
+    auto what = passed
+                    ? fmt::format("[{}, {}) of {} is lost: retention has passed what is archived",
+                                  one.facts.next, one.facts.source_start, to_string(one.log))
+                    : fmt::format(
+                          "{} is not archived from {} on, and Kafka begins to delete it "
+                          "in about {}",
+                          to_string(one.log), one.facts.next, to_string(one.left));
+    f.add("kafka", "retention", Finding::Level::warning, what,
+          passed ? "start `lifeboat run`: the gap is recorded, and the rest archived"
+                 : "start `lifeboat run`, or see why it is slow; or raise the topic's retention");
+  }
+}
+
 void check_kafka(const Context& c, Findings& f) {
   f.guarded("kafka", [&] {
     kafka::Cluster cluster(kafka_config(c.config), c.clock);
@@ -96,6 +117,7 @@ void check_kafka(const Context& c, Findings& f) {
               fmt::format("{}/{} has no leader", topic.name, p.id), "see to its brokers");
       }
     }
+    check_retention(c, f);
   });
 }
 
@@ -205,6 +227,32 @@ nlohmann::json describe_log(const vault::LogSummary& log,
   return out;
 }
 
+// Of each partition: how long until Kafka deletes what is not archived. Empty while Kafka is down.
+nlohmann::json describe_retention(const Context& c, const vault::Logbook& logbook,
+                                  nlohmann::json& stores) {
+  auto out = nlohmann::json::array();
+  if (!stores.contains("kafka") || !stores["kafka"]["reachable"]) return out;
+  try {
+    for (const auto& one : partitions_left(c, logbook)) {
+      nlohmann::json left = nullptr;
+      if (one.left.kind == TimeLeft::Kind::known || one.left.kind == TimeLeft::Kind::passed) {
+        left = one.left.seconds;
+      }
+      out.push_back({{"log", log_name(one.log).value},
+                     {"next", one.facts.next.value},
+                     {"source_start", one.facts.source_start.value},
+                     {"source_end", one.facts.source_end.value},
+                     {"time_left", to_string(one.left)},
+                     {"seconds_left", left},
+                     {"alarm", alarming(one.left, c.config.alarm_before)}});
+    }
+  } catch (const Error& e) {
+    if (e.code() == Code::cancelled) throw;
+    stores["kafka"]["problem"] = e.what();
+  }
+  return out;
+}
+
 // The backups' files of every point that is looked at.
 void verify_backup_files(const Context& c, const vault::Vault& vault,
                          const vault::VerifyOptions& options, VerifyResult& result) {
@@ -263,6 +311,7 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
                         {"gaps", nlohmann::json::array()}};
   auto ends = source_ends(c, out["stores"]);
   auto logbook = vault::Logbook::load(vault);
+  out["retention"] = describe_retention(c, logbook, out["stores"]);
   for (const auto& log : logbook.logs()) {
     out["logs"].push_back(describe_log(log, ends));
     for (const auto& gap : logbook.gaps(log.log)) {

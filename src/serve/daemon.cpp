@@ -8,7 +8,9 @@
 #include "base/error.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/backup.hpp"
+#include "serve/metrics.hpp"
 #include "serve/schedule.hpp"
+#include "serve/watch.hpp"
 #include "vault/points.hpp"
 
 namespace lifeboat::serve {
@@ -160,6 +162,14 @@ void run_daemon(const recovery::Context& context, vault::Vault vault) {
   release_what_a_crash_held(context);
   recovery::Archiver archiver(context, vault);
   PointThread points(context, vault);
+  Watch watch(context, vault);
+  std::optional<MetricsServer> metrics;
+  if (!context.config.metrics_listen.empty()) {
+    metrics.emplace(context.config.metrics_listen, [&] {
+      return metrics_text(archiver.status(), watch.last(), context.clock.now());
+    });
+    spdlog::info("metrics at http://{}/metrics", context.config.metrics_listen);
+  }
   spdlog::info("archiving into {}; a point every {} s", vault.store().describe(),
                context.config.point_every.count() / 1000);
   StatusLog log;

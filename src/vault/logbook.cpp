@@ -120,6 +120,7 @@ struct Logbook::Impl {
       }
     }
     for (const auto& object : index.damaged()) {
+      if (object.is_summary()) continue;
       what += "; " + object.object + " cannot be read and may have held it";
     }
     throw Error(Code::not_found, name.value, what,
@@ -145,6 +146,13 @@ std::size_t Logbook::refresh() {
 std::vector<DamagedObject> Logbook::damaged() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->index.damaged();
+}
+
+std::optional<DamagedObject> Logbook::lost() const {
+  for (auto& one : damaged()) {
+    if (!one.is_summary()) return one;
+  }
+  return std::nullopt;
 }
 
 std::vector<LogSummary> Logbook::logs() const {

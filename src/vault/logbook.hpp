@@ -39,6 +39,8 @@ struct ExtentView {
 struct DamagedObject {
   std::string object;
   Error error;
+  // With a damaged summary nothing is lost: the footers were read instead.
+  bool is_summary() const { return object.starts_with("index/"); }
 };
 
 enum class Holes { refuse, skip };
@@ -60,6 +62,8 @@ class Logbook {
   std::size_t refresh();
 
   std::vector<DamagedObject> damaged() const;
+  // The first of them that may have held a part of a log.
+  std::optional<DamagedObject> lost() const;
   std::vector<LogSummary> logs() const;  // sorted by name
   // Where to go on: one past the highest position held or recorded as lost.
   std::optional<Position> next(const LogName& log) const;
