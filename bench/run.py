@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures Lifeboat beside its peers on this machine, and writes bench-report.json.
 
-    bench/run.py [--build DIR] [--report FILE] [--only vault|logbook] [--mebibytes N] [--rounds N]
+    bench/run.py [--build DIR] [--report FILE] [--only SECTION]
+                 [--mebibytes N] [--rounds N]
 
 Each row has `name`, `unit`, `ours`, `peer`, `peer_name` (with its version), `ratio` (ours / peer),
 `bar` (what the ratio must be; without a peer: what ours must be) and `holds`; null where nothing can
@@ -18,12 +19,13 @@ import sys
 import tempfile
 
 import logbook_rows
+import restore_rows
 import scale_rows
 import vault_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECTIONS = {"vault": (vault_rows.rows, 512), "logbook": (logbook_rows.rows, 2048),
-            "scale": (scale_rows.rows, None)}
+            "scale": (scale_rows.rows, None), "restore": (restore_rows.rows, 2048)}
 
 
 def machine():

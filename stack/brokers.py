@@ -50,6 +50,7 @@ class Broker(JavaServer):
             "log.retention.check.interval.ms": 2000,
             "log.segment.delete.delay.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 16 << 20,
+            "log.cleaner.backoff.ms": 1000,
             "num.network.threads": 2,
             "num.io.threads": 4,
             "num.recovery.threads.per.data.dir": 2}

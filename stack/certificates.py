@@ -7,6 +7,7 @@ client.locked.key with KEY_PASSWORD; stranger-ca.pem, which signed none of them.
 
 import os
 import subprocess
+import threading
 
 from process import StackError
 
@@ -27,7 +28,15 @@ commonName = supplied
 """
 
 
+_one_at_a_time = threading.Lock()
+
+
 def make(folder):
+    with _one_at_a_time:
+        _make(folder)
+
+
+def _make(folder):
     if os.path.exists(os.path.join(folder, "made")):
         return
     os.makedirs(os.path.join(folder, "signed"), exist_ok=True)

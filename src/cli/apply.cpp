@@ -53,9 +53,13 @@ int compare_with_world(const Globals& globals, Session& session, const vault::Va
   if (was_begun) {
     say("this plan was begun; apply goes on with the first step that is not done");
   } else {
-    static_cast<void>(recovery::make_plan(
-        session.context(), vault,
-        {.stores = plan.stores, .point = plan.point, .to = plan.to, .overwrite = plan.overwrite}));
+    static_cast<void>(recovery::make_plan(session.context(), vault,
+                                          {.stores = plan.stores,
+                                           .point = plan.point,
+                                           .to = plan.to,
+                                           .overwrite = plan.overwrite,
+                                           .accept_loss = plan.accept_loss,
+                                           .kafka = plan.kafka}));
   }
   return tell_dry_run(globals, plan);
 }

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/logbook_cat.hpp"
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
@@ -25,7 +26,7 @@ int list_logs(const Globals& globals) {
   } else {
     print_logs(logbook);
   }
-  return logbook.damaged().empty() ? 0 : exit_code(Code::corrupt);
+  return logbook.lost() ? exit_code(Code::corrupt) : 0;
 }
 
 std::string position_text(const vault::LogName& log, Position position) {
@@ -93,6 +94,7 @@ void add_logbook(CLI::App& app, Invocation& invocation) {
   verb->require_subcommand(1);
   auto* list = verb->add_subcommand("ls", "List the logs: ranges, sizes, gaps, times");
   list->callback([&invocation] { invocation.choose(list_logs); });
+  add_logbook_cat(*verb, invocation);
 }
 
 }  // namespace lifeboat::cli

@@ -20,6 +20,11 @@ void add_plan_words(CLI::App& verb, PlanWords& words) {
       ->take_all()
       ->type_size(1)
       ->allow_extra_args(false);
+  verb.add_option("--kafka", words.kafka,
+                  "How Kafka comes back: seed (into the stopped brokers' log dirs, original "
+                  "offsets) or produce; seed when lifeboat.yaml names all log dirs");
+  verb.add_flag("--accept-loss", words.accept_loss,
+                "Go on though events are lost that neither Kafka nor the logbook holds");
 }
 
 std::set<recovery::Store> parse_stores(const std::vector<std::string>& names,
@@ -46,6 +51,12 @@ recovery::PlanRequest to_request(const PlanWords& words, const recovery::Config&
   request.stores = parse_stores(words.stores, config);
   if (!words.point.empty()) request.point = words.point;
   request.overwrite = {words.overwrite.begin(), words.overwrite.end()};
+  request.accept_loss = words.accept_loss;
+  request.kafka = recovery::parse_kafka_way(words.kafka);
+  if (!words.kafka.empty() && !request.kafka) {
+    throw Error(Code::usage, "--kafka", "'" + words.kafka + "' is no way to restore Kafka",
+                "write seed or produce");
+  }
   if (words.to.empty()) return request;
   request.to = parse_timestamp(words.to);
   if (!request.to) {

@@ -18,6 +18,8 @@ struct PlanWords {
   std::string point;  // empty: latest
   std::string to;
   std::vector<std::string> overwrite;
+  bool accept_loss = false;
+  std::string kafka;  // empty: as lifeboat.yaml allows
 };
 void add_plan_words(CLI::App& verb, PlanWords& words);
 

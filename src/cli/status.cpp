@@ -52,6 +52,19 @@ void print_list(const nlohmann::json& list, const std::vector<std::string>& memb
   print_data(table.text());
 }
 
+void print_archivers(const nlohmann::json& archivers) {
+  const auto group = cell(archivers, "group");
+  if (archivers.contains("problem")) {
+    print_data(fmt::format("archivers   group {}: {}\n", group, cell(archivers, "problem")));
+    return;
+  }
+  print_data(fmt::format("archivers   group {} is {}\n", group, cell(archivers, "state")));
+  for (const auto& one : archivers.at("members")) {
+    print_data(fmt::format("            {} at {}: {} partitions\n", cell(one, "member"),
+                           cell(one, "host"), cell(one, "partitions")));
+  }
+}
+
 void print_status(const nlohmann::json& status) {
   const auto& points = status.at("points");
   print_data(fmt::format("vault   {} in {}\n", cell(status.at("vault"), "id"),
@@ -69,7 +82,24 @@ void print_status(const nlohmann::json& status) {
                                ? "reachable"
                                : "NOT REACHABLE: " + cell(state, "problem")));
   }
-  print_list(status.at("logs"), {"log", "next", "source_end", "behind", "gaps", "newest"});
+  if (status.contains("archivers")) print_archivers(status.at("archivers"));
+  for (const auto& one : status.at("diverged")) {
+    print_data(fmt::format(
+        "{} was cut back and written anew: from {} on (leader epoch {}) it is {}\n",
+        cell(one, "log"), cell(one, "from"), cell(one, "since_epoch"), cell(one, "archived_as")));
+  }
+  auto logs = status.at("logs");
+  for (auto& log : logs) {
+    for (const auto& one : status.at("retention")) {
+      if (one.at("log") == log.at("log")) log["time_left"] = one.at("time_left");
+    }
+  }
+  print_list(logs, {"log", "next", "source_end", "behind", "gaps", "time_left", "newest"});
+  for (const auto& one : status.at("retention")) {
+    if (!one.at("alarm").get<bool>()) continue;
+    print_data(fmt::format("ALARM {} is archived to {}; Kafka deletes what follows in: {}\n",
+                           cell(one, "log"), cell(one, "next"), cell(one, "time_left")));
+  }
   for (const auto& gap : status.at("gaps")) {
     print_data(fmt::format("gap [{}, {}) in {}: {}\n", cell(gap, "from"), cell(gap, "to"),
                            cell(gap, "log"), cell(gap, "why")));

@@ -153,9 +153,21 @@ struct Admin::State {
       const bool heals = answer.again || may_heal(answer.code) ||
                          (short_attempts && answer.code == RD_KAFKA_RESP_ERR__TIMED_OUT);
       if (!heals || clock.steady() >= end) {
+        say_why_not_let_in();
         throw client_error(answer.code, subject, doing, answer.message.c_str());
       }
       never.sleep_for(kPause);
+    }
+  }
+
+  // librdkafka tells a wrong password or certificate only as a time that passed: our own connection
+  // says what it is.
+  void say_why_not_let_in() {
+    if (!config.tls && !config.sasl) return;
+    try {
+      Cluster(config, clock).metadata();
+    } catch (Error& error) {
+      if (error.code() == Code::denied || error.code() == Code::config) throw;
     }
   }
 

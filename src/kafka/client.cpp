@@ -36,10 +36,52 @@ Code code_of(rd_kafka_resp_err_t code) {
   }
 }
 
+bool needs_relay(const Config& config) {
+  return config.sasl && config.sasl->mechanism != SaslMechanism::plain;
+}
+
+std::map<std::string, std::string> security(const Config& config) {
+  std::map<std::string, std::string> settings;
+  if (needs_relay(config)) return settings;  // librdkafka sees a plain connection
+  settings["security.protocol"] = config.tls ? (config.sasl ? "sasl_ssl" : "ssl")
+                                             : (config.sasl ? "sasl_plaintext" : "plaintext");
+  if (config.tls) {
+    const auto& tls = *config.tls;
+    settings["ssl.endpoint.identification.algorithm"] = tls.verify_hostname ? "https" : "none";
+    if (!tls.ca.empty()) settings["ssl.ca.location"] = tls.ca;
+    if (!tls.cert.empty()) settings["ssl.certificate.location"] = tls.cert;
+    if (!tls.key.empty()) settings["ssl.key.location"] = tls.key;
+    if (!tls.key_password.empty()) settings["ssl.key.password"] = tls.key_password;
+  }
+  if (config.sasl) {
+    settings["sasl.mechanisms"] = to_string(config.sasl->mechanism);
+    settings["sasl.username"] = config.sasl->username;
+    settings["sasl.password"] = config.sasl->password;
+  }
+  return settings;
+}
+
+int relay_socket(int, int, int, void* opaque) {
+  return static_cast<ClientContext*>(opaque)->relay->make_socket();
+}
+int relay_connect(int socket, const sockaddr*, int, const char* broker, void* opaque) {
+  return static_cast<ClientContext*>(opaque)->relay->connect(socket, broker);
+}
+
 }  // namespace
 
-Conf client_conf(const Config& config, const std::map<std::string, std::string>& settings) {
-  Conf conf(rd_kafka_conf_new());
+Conf client_conf(const Config& config, const std::map<std::string, std::string>& settings,
+                 void* user) {
+  auto context = std::make_unique<ClientContext>();
+  context->user = user;
+  Conf conf(rd_kafka_conf_new(), DestroyConf{});
+  rd_kafka_conf_set_opaque(conf.get(), context.get());
+  if (needs_relay(config)) {
+    context->relay = std::make_unique<Relay>(config);
+    rd_kafka_conf_set_socket_cb(conf.get(), relay_socket);
+    rd_kafka_conf_set_connect_cb(conf.get(), relay_connect);
+  }
+  conf.get_deleter().context = std::move(context);
   const auto set = [&](const std::string& key, const std::string& value) {
     char why[512];
     if (rd_kafka_conf_set(conf.get(), key.c_str(), value.c_str(), why, sizeof why) !=
@@ -53,6 +95,7 @@ Conf client_conf(const Config& config, const std::map<std::string, std::string>&
   set("client.id", config.client_id);
   set("reconnect.backoff.ms", "50");
   set("reconnect.backoff.max.ms", "1000");
+  for (const auto& [key, value] : security(config)) set(key, value);
   for (const auto& [key, value] : settings) set(key, value);
   rd_kafka_conf_set_log_cb(conf.get(), on_log);
   return conf;
@@ -62,7 +105,9 @@ Client make_client(rd_kafka_type_t type, Conf conf) {
   char why[512];
   Client client(rd_kafka_new(type, conf.get(), why, sizeof why));
   if (!client) throw Error(Code::config, "kafka", why);
-  conf.release();  // the client's now
+  // The client's now.
+  conf.get_deleter().context.release();
+  conf.release();
   return client;
 }
 

@@ -201,4 +201,31 @@ Cluster::ProducerIdentity Cluster::new_producer() {
   return identity;
 }
 
+void Cluster::skip_producer_ids(std::int64_t past) {
+  if (past < 0) return;
+  constexpr std::int64_t most = 5'000'000;
+  for (const auto& broker : metadata().brokers) {
+    Connection connection(broker.host, broker.port, state_->config, state_->cancel);
+    for (std::int64_t id = -1, taken = 0; id <= past; ++taken) {
+      if (taken > 0 && past - id > most) {
+        throw Error(Code::unsupported, connection.name(),
+                    fmt::format("hands out producer id {}, and the logs hold {}", id, past),
+                    "restore by --kafka produce");
+      }
+      const auto answer = parse_init_producer_id(
+          connection.call(init_producer_id_request(state_->config.client_id)), connection.name());
+      if (answer.error == kNone) {
+        id = answer.id;
+      } else if (is_retriable(answer.error)) {
+        const Cancel never;
+        (state_->cancel != nullptr ? *state_->cancel : never).sleep_for(kPause);
+      } else {
+        throw Error(Code::failed, connection.name(),
+                    "InitProducerId: " + protocol_error_name(answer.error));
+      }
+      if (state_->cancel != nullptr) state_->cancel->check();
+    }
+  }
+}
+
 }  // namespace lifeboat::kafka

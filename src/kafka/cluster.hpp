@@ -79,6 +79,10 @@ class Cluster {
     std::int16_t epoch;
   };
   ProducerIdentity new_producer();
+  // Takes producer ids until every broker hands out only such as are above `past`: a log that came
+  // from elsewhere holds sequence numbers of the others. Error(unsupported) when these are too
+  // many.
+  void skip_producer_ids(std::int64_t past);
 
  private:
   struct State;

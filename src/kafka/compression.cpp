@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -17,7 +18,8 @@ namespace {
 using namespace std::literals;
 
 constexpr std::size_t kFirstBuffer = 64u << 10;
-constexpr int kWindowLogMax = 27;             // zstd's own limit for streams
+constexpr int kLeastWindowLog = 23;           // every decoder should have as much (RFC 8878)
+constexpr int kMostWindowLog = 27;            // zstd's own limit for streams
 constexpr std::size_t kSnappyMostRatio = 22;  // a copy of 64 bytes takes 3
 
 constexpr auto kXerialMagic = "\x82SNAPPY\0"sv;
@@ -184,7 +186,9 @@ void Decompressor::State::unzstd(std::string_view bytes) {
   if (!zstd) {
     zstd.reset(ZSTD_createDCtx());
     if (!zstd) out_of_memory("zstd");
-    ZSTD_DCtx_setParameter(zstd.get(), ZSTD_d_windowLogMax, kWindowLogMax);
+    const int window =
+        std::clamp(static_cast<int>(std::bit_width(limit)), kLeastWindowLog, kMostWindowLog);
+    ZSTD_DCtx_setParameter(zstd.get(), ZSTD_d_windowLogMax, window);
   }
   ZSTD_DCtx_reset(zstd.get(), ZSTD_reset_session_only);
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};

@@ -1,48 +1,12 @@
 #include "kafka/connection.hpp"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
-#include <memory>
 
 #include "base/error.hpp"
+#include "kafka/authenticate.hpp"
 
 namespace lifeboat::kafka {
-
-namespace {
-
-constexpr Millis kCancelCheck{50};
-
-struct FreeAddresses {
-  void operator()(addrinfo* list) const { freeaddrinfo(list); }
-};
-using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
-
-Addresses resolve(const std::string& host, int port, const std::string& name) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
-  if (error != 0) {
-    throw Error(Code::unavailable, name, std::string("no such host: ") + gai_strerror(error));
-  }
-  return Addresses(list);
-}
-
-[[noreturn]] void unavailable(const std::string& name, const std::string& what, int error) {
-  throw Error(Code::unavailable, name, what + ": " + std::strerror(error));
-}
-
-}  // namespace
 
 BrokerInfo parse_address(const std::string& address) {
   BrokerInfo broker{BrokerId(-1), "", 0};
@@ -65,29 +29,11 @@ Connection::Connection(std::string host, int port, const Config& config, const C
     : name_(host + ":" + std::to_string(port)),
       client_id_(config.client_id),
       timeout_(config.request_timeout),
-      cancel_(cancel) {
-  connect(host, port, Deadline::after(timeout_));
+      sasl_(config.sasl),
+      secure_(config.tls.has_value()),
+      transport_(host, port, config, cancel, Deadline::after(timeout_)) {
   learn_versions();
-}
-
-void Connection::connect(const std::string& host, int port, Deadline deadline) {
-  const auto addresses = resolve(host, port, name_);
-  int error = 0;
-  for (const auto* a = addresses.get(); a != nullptr; a = a->ai_next) {
-    socket_ = Fd(socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket_) unavailable(name_, "no socket", errno);
-    error = ::connect(socket_.get(), a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
-    if (error == EINPROGRESS) {
-      wait(POLLOUT, deadline);
-      socklen_t size = sizeof error;
-      getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    }
-    if (error != 0) continue;
-    const int on = 1;
-    setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return;
-  }
-  unavailable(name_, "cannot connect", error);
+  if (sasl_) log_in();
 }
 
 void Connection::learn_versions() {
@@ -116,65 +62,65 @@ void Connection::check_version(const Request& request) const {
               "Lifeboat needs brokers of Kafka 3.1 or newer");
 }
 
-void Connection::wait(short events, Deadline deadline) {
-  for (;;) {
-    if (cancel_ != nullptr) cancel_->check();
-    const auto slice = std::min(deadline.left(), kCancelCheck);
-    pollfd p{socket_.get(), events, 0};
-    const int ready = poll(&p, 1, static_cast<int>(std::max<std::int64_t>(slice.count(), 1)));
-    if (ready > 0) return;
-    if (ready < 0 && errno != EINTR) unavailable(name_, "poll", errno);
-    if (deadline.passed()) throw Error(Code::timeout, name_, "does not answer in time");
-  }
+void Connection::log_in() {
+  session_ends_ = Deadline::never();
+  const auto lifetime = authenticate(*sasl_, client_id_, name_,
+                                     [this](Request request) { return call(std::move(request)); });
+  // The broker hangs up on a session that is over: the next one begins well before.
+  if (lifetime > Millis(0)) session_ends_ = Deadline::after(lifetime * 4 / 5);
+}
+
+void Connection::log_in_again_in_time() {
+  if (sasl_ && expected_.empty() && session_ends_.passed()) log_in();
 }
 
 void Connection::send(Request request) {
   check_version(request);
+  log_in_again_in_time();
   const auto id = next_correlation_id_++;
-  const auto bytes = std::move(request).take(id);
+  const auto pieces = request.pieces(id);
   const auto deadline = Deadline::after(timeout_);
   expected_.push_back(id);
-  for (std::string_view left = bytes; !left.empty();) {
-    const auto n = ::send(socket_.get(), left.data(), left.size(), MSG_NOSIGNAL);
-    if (n >= 0) {
-      left.remove_prefix(static_cast<std::size_t>(n));
-    } else if (errno == EAGAIN) {
-      wait(POLLOUT, deadline);
-    } else if (errno != EINTR) {
-      unavailable(name_, "the connection broke", errno);
-    }
+  for (const auto& piece : pieces) {
+    transport_.write(piece, deadline, &piece != &pieces.back());
   }
 }
 
-void Connection::read_exactly(char* to, std::size_t n, Deadline deadline) {
-  while (n > 0) {
-    const auto got = recv(socket_.get(), to, n, 0);
-    if (got > 0) {
-      to += got;
-      n -= static_cast<std::size_t>(got);
-    } else if (got == 0) {
-      throw Error(Code::unavailable, name_, "the broker closed the connection");
-    } else if (errno == EAGAIN) {
-      wait(POLLIN, deadline);
-    } else if (errno != EINTR) {
-      unavailable(name_, "the connection broke", errno);
-    }
+// A TLS listener answers a plain request with an alert, 0x15 0x03: as a length, 337 MiB and more.
+void Connection::refuse_size(std::int32_t size) const {
+  if (!secure_ && (size >> 16) == 0x1503) {
+    throw Error(Code::config, name_, "the listener speaks TLS and was asked without",
+                "give kafka.tls (ca: the authority that signed the broker's certificate)");
   }
+  throw Error(Code::corrupt, name_, fmt::format("an answer of {} bytes cannot be", size));
+}
+
+// Brokers hang up without a word on who speaks another protocol than the listener.
+std::string Connection::why_hung_up() const {
+  if (answers_ == 0 && !secure_)
+    return "if this listener speaks TLS (SSL, SASL_SSL), give kafka.tls";
+  if (answers_ == 1 && !sasl_)
+    return "if this listener asks for a password (SASL), give kafka.sasl";
+  return "see the broker's own log";
 }
 
 void Connection::receive(std::string& into, Deadline deadline, std::size_t most) {
   char head[4];
-  read_exactly(head, sizeof head, deadline);
-  const auto size = load_be<std::int32_t>(head);
-  if (size < 4 || static_cast<std::size_t>(size) > most) {
-    throw Error(Code::corrupt, name_, fmt::format("an answer of {} bytes cannot be", size));
+  try {
+    transport_.read(head, sizeof head, deadline);
+  } catch (Error& error) {
+    if (answers_ > 1 || error.code() != Code::unavailable || !error.hint().empty()) throw;
+    throw Error(error.code(), error.subject(), error.message(), why_hung_up());
   }
+  const auto size = load_be<std::int32_t>(head);
+  if (size < 4 || static_cast<std::size_t>(size) > most) refuse_size(size);
   into.resize(static_cast<std::size_t>(size));
-  read_exactly(into.data(), into.size(), deadline);
+  transport_.read(into.data(), into.size(), deadline);
   if (expected_.empty() || load_be<std::int32_t>(into.data()) != expected_.front()) {
     throw Error(Code::corrupt, name_, "an answer belongs to another request");
   }
   expected_.pop_front();
+  ++answers_;
 }
 
 std::string Connection::call(Request request) {

@@ -5,19 +5,20 @@
 #include <string>
 
 #include "base/cancel.hpp"
-#include "base/file.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/transport.hpp"
 #include "kafka/types.hpp"
 #include "kafka/wire.hpp"
 
 namespace lifeboat::kafka {
 
-// One connection to one broker. The only place that knows sockets; TLS and SASL will come between
-// connect() and the bytes. For one thread at a time. After an Error the connection is of no use.
-// Throws Error: unavailable (subject: host:port), timeout, cancelled, unsupported, corrupt.
+// Requests to and answers from one broker, by TLS and as a SASL user where the Config says so. For
+// one thread at a time. After an Error the connection is of no use.
+// Throws Error with "host:port" as subject: unavailable, timeout, cancelled, unsupported, corrupt;
+// denied (password, certificate) and config (TLS or SASL differ from what the listener speaks).
 class Connection {
  public:
-  // Connects and asks for the versions that the broker knows. `cancel` may be null.
+  // Connects, asks for the versions that the broker knows and logs in. `cancel` may be null.
   Connection(std::string host, int port, const Config& config, const Cancel* cancel = nullptr);
 
   // Sends without waiting; answers come in the order of the requests.
@@ -30,14 +31,18 @@ class Connection {
   // send() and receive() within Config::request_timeout.
   std::string call(Request request);
 
+  // Hands the connection over, logged in and with nothing in flight: see Transport::carry().
+  void carry(int local) { transport_.carry(local); }
+
   const std::string& name() const { return name_; }  // "host:port"
 
  private:
-  void connect(const std::string& host, int port, Deadline deadline);
   void learn_versions();
   void check_version(const Request& request) const;
-  void wait(short events, Deadline deadline);
-  void read_exactly(char* to, std::size_t n, Deadline deadline);
+  void log_in();
+  void log_in_again_in_time();
+  std::string why_hung_up() const;
+  [[noreturn]] void refuse_size(std::int32_t size) const;
 
   struct Versions {
     std::int16_t min;
@@ -46,8 +51,11 @@ class Connection {
   std::string name_;
   std::string client_id_;
   Millis timeout_;
-  const Cancel* cancel_;
-  Fd socket_;
+  std::optional<SaslConfig> sasl_;
+  Deadline session_ends_ = Deadline::never();  // KIP-368
+  bool secure_;                                // TLS
+  std::uint64_t answers_ = 0;
+  Transport transport_;
   std::map<std::int16_t, Versions> versions_;
   std::deque<std::int32_t> expected_;
   std::int32_t next_correlation_id_ = 1;

@@ -55,6 +55,16 @@ bool glob_matches(const std::string& glob, const std::string& name) {
   return glob.find_first_not_of('*', g) == std::string::npos;
 }
 
+bool is_chosen(const TopicInfo& topic, const std::vector<std::string>& include,
+               const std::vector<std::string>& exclude) {
+  const auto matches = [&](const std::string& glob) { return glob_matches(glob, topic.name); };
+  const auto names_it = [&](const std::string& glob) {
+    return topic.internal ? glob == topic.name : matches(glob);
+  };
+  return std::any_of(include.begin(), include.end(), names_it) &&
+         std::none_of(exclude.begin(), exclude.end(), matches);
+}
+
 struct Fetcher::State {
   State(Config c, FetchOptions o, FetchSink& s, Clock& k)
       : config(std::move(c)), options(std::move(o)), sink(s), clock(k) {}
@@ -69,6 +79,7 @@ struct Fetcher::State {
   std::map<LogId, std::unique_ptr<FollowedLog>> logs;
   std::map<BrokerId, BrokerInfo> brokers;
   bool refresh_wanted = false;
+  std::uint64_t share_seen = 0;
   std::optional<std::chrono::steady_clock::time_point> refreshed;
   std::exception_ptr failure;
 
@@ -76,15 +87,21 @@ struct Fetcher::State {
   std::string last_trouble;
 
   bool chosen(const TopicInfo& topic) const {
-    const auto matches = [&](const std::string& glob) { return glob_matches(glob, topic.name); };
-    return !topic.topic_id.empty() && (options.internal_topics || !topic.internal) &&
-           std::any_of(options.include.begin(), options.include.end(), matches) &&
-           std::none_of(options.exclude.begin(), options.exclude.end(), matches);
+    return !topic.topic_id.empty() && is_chosen(topic, options.include, options.exclude);
+  }
+
+  std::uint64_t share_version() const {
+    return options.share == nullptr ? 0 : options.share->version();
   }
 
   bool refresh_is_due() {
     std::lock_guard lock(mutex);
     const auto now = clock.steady();
+    if (const auto now_at = share_version(); now_at != share_seen) {
+      share_seen = now_at;
+      refreshed = now;
+      return true;
+    }
     const auto pause = refresh_wanted ? kFirstPause : options.metadata_refresh;
     if (refreshed && now - *refreshed < pause) return false;
     refreshed = now;
@@ -129,6 +146,9 @@ void Fetcher::State::follow(const ClusterInfo& info) {
       }
       log->leader = partition.leader;
       log->leader_epoch = partition.leader_epoch;
+      const bool ours = options.share == nullptr || options.share->has({topic.name, partition.id});
+      if (log->ours && !ours) log->restart = true;
+      log->ours = ours;
     }
   }
   changed.notify_all();
@@ -141,7 +161,10 @@ void Fetcher::State::refresh(Cluster& cluster, const Cancel& stop) {
     last_trouble.clear();
   } catch (Error& error) {
     stop.check();
-    if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
+    // A password or certificate that is wrong from the start ends the run; one that was changed
+    // while it went on may be put right.
+    const bool let_in_before = !brokers.empty() && error.code() == Code::denied;
+    if (error.code() != Code::unavailable && error.code() != Code::timeout && !let_in_before) throw;
     if (last_trouble != error.what()) spdlog::warn("kafka: {}", error.what());
     last_trouble = error.what();
     std::lock_guard lock(mutex);
@@ -154,7 +177,9 @@ std::vector<FollowedLog*> Fetcher::State::borrow(BrokerId id) {
   std::vector<FollowedLog*> borrowed;
   const auto now = clock.steady();
   for (auto& [_, log] : logs) {
-    if (log->leader != id || log->busy || log->stopped || log->not_before > now) continue;
+    if (log->leader != id || log->busy || !log->ours) continue;
+    if (std::exchange(log->restart, false)) log->forget();
+    if (log->stopped || log->not_before > now) continue;
     log->busy = true;
     log->asked_epoch = log->leader_epoch;
     borrowed.push_back(log.get());

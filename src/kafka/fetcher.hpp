@@ -7,6 +7,7 @@
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
+#include "kafka/cluster.hpp"
 #include "kafka/range_facts.hpp"
 #include "kafka/types.hpp"
 
@@ -29,6 +30,15 @@ struct FetchedRange {
   Offset log_start;
 };
 
+// A log that was cut back and written anew: an unclean election, or a disk that was lost.
+struct Divergence {
+  Offset fetched;                    // the broker has other records, or none, before this one
+  std::optional<Offset> same_below;  // what was fetched below it is proven to be still there
+  Offset log_end;                    // of the log as it is now, as far as it was told
+  LeaderEpoch epoch;                 // of its leader
+  std::string why;
+};
+
 // Where fetched batches go. Called from several threads at once, one a broker; calls for one log
 // never overlap. What it throws ends Fetcher::run(), which throws it on.
 class FetchSink {
@@ -47,16 +57,25 @@ class FetchSink {
   // After each answer, also an empty one: [.., fetched) was handed on, the log reaches to
   // high_watermark.
   virtual void on_state(const LogId& log, Offset fetched, Offset high_watermark) = 0;
-  // The log no longer holds what was fetched before `fetched`: it was truncated to `log_end`. It is
-  // not followed any more by this run(); nothing is skipped.
-  virtual void on_diverged(const LogId&, Offset /*fetched*/, Offset /*log_end*/,
-                           std::string /*why*/) {}
+  // The log is not the one any more that was fetched. True: it is followed as if it had never been,
+  // beginning with resume_at(). False: it is not followed any more by this run().
+  virtual bool on_diverged(const LogId&, const Divergence&) { return false; }
+};
+
+// Which partitions to follow beside the globs. What it says may change while it is asked.
+class FetchShare {
+ public:
+  virtual ~FetchShare() = default;
+  virtual bool has(const TopicPartition& tp) const = 0;
+  virtual std::uint64_t version() const = 0;  // another one after each change
 };
 
 struct FetchOptions {
-  std::vector<std::string> include{"*"};  // globs (*, ?) on topic names
+  std::vector<std::string> include{"*"};  // as is_chosen() takes them
   std::vector<std::string> exclude{};
-  bool internal_topics = false;  // __consumer_offsets, __transaction_state
+  // Null: all of them. A partition that comes (back) into the share begins with resume_at(). It
+  // must outlive the fetcher.
+  const FetchShare* share = nullptr;
   // A single batch that is larger is still fetched whole, up to max_answer.
   ByteCount max_bytes_per_partition{4u << 20};
   ByteCount max_bytes_per_response{16u << 20};
@@ -86,5 +105,11 @@ class Fetcher {
 
 // "events*" and the like: * any run of characters, ? one.
 bool glob_matches(const std::string& glob, const std::string& name);
+
+// Some glob of `include` matches the topic's name and none of `exclude` does. Kafka's internal
+// topics
+// (__consumer_offsets, __transaction_state) only when `include` names them without a wildcard.
+bool is_chosen(const TopicInfo& topic, const std::vector<std::string>& include,
+               const std::vector<std::string>& exclude);
 
 }  // namespace lifeboat::kafka

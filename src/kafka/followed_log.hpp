@@ -9,7 +9,7 @@
 
 namespace lifeboat::kafka {
 
-// How far one log was fetched. `leader`, `leader_epoch` and `busy` belong to the fetcher's lock;
+// How far one log was fetched. What stands before `asked_epoch` belongs to the fetcher's lock;
 // the rest to the thread that has borrowed it (busy).
 struct FollowedLog {
   explicit FollowedLog(LogId i) : id(std::move(i)) {}
@@ -18,6 +18,8 @@ struct FollowedLog {
   BrokerId leader{-1};
   LeaderEpoch leader_epoch{-1};
   bool busy = false;
+  bool ours = true;      // in FetchOptions::share
+  bool restart = false;  // begins with resume_at() when it is borrowed next
 
   LeaderEpoch asked_epoch{-1};  // leader_epoch when it was borrowed
   bool started = false;         // `next` is known
@@ -32,6 +34,14 @@ struct FollowedLog {
   bool proving = false;  // asks for last_batch again, to see whether the log is still the same
   std::chrono::steady_clock::time_point not_before{};
   std::string trouble;  // the last one told, so that it is told once
+
+  // As if it had never been fetched.
+  void forget() {
+    started = stopped = proving = false;
+    last_epoch = LeaderEpoch(-1);
+    last_batch.reset();
+    not_before = {};
+  }
 };
 
 // What OFFSET_OUT_OF_RANGE at `next` means for a log that holds [log_start, log_end).

@@ -155,7 +155,11 @@ bool LeaderReader::take_in(FollowedLog& log, const FetchedPartition& answer) {
     return true;
   }
   if (answer.diverged_at) {
-    stop_following(log, *answer.diverged_at, "its leader epochs were cut back");
+    // Where the epoch fetched last ends there and here, the logs are the same up to the first end.
+    const auto end = *answer.diverged_at;
+    const bool same_epoch = answer.diverged_epoch == log.last_epoch;
+    diverged(log, same_epoch ? std::optional(std::min(end, log.next)) : std::nullopt, end,
+             "its leader epochs were cut back");
     return false;
   }
   try {
@@ -208,7 +212,7 @@ void LeaderReader::resolve_out_of_range(FollowedLog& log) {
     case OutOfRange::retention_passed:
       return skip_to(log, limits->log_start);
     case OutOfRange::truncated:
-      return stop_following(log, limits->log_end, "the log ends before what was fetched");
+      return diverged(log, {}, limits->log_end, "the log ends before what was fetched");
     case OutOfRange::epoch_unknown:
       break;
   }
@@ -216,8 +220,7 @@ void LeaderReader::resolve_out_of_range(FollowedLog& log) {
   if (log.last_epoch < LeaderEpoch(0))
     return pause(log, kSoon, "OFFSET_OUT_OF_RANGE within the log");
   if (log.proving || !log.last_batch) {
-    return stop_following(log, limits->log_end,
-                          "the broker does not know the leader epoch fetched");
+    return diverged(log, {}, limits->log_end, "the broker does not know the leader epoch fetched");
   }
   log.proving = true;
 }
@@ -229,7 +232,7 @@ void LeaderReader::prove(FollowedLog& log, const FetchedPartition& answer) {
   const auto split = split_batches(answer.records);
   if (split.batches.empty() || split.batches.front().base_offset() != log.last_batch->base ||
       split.batches.front().crc() != log.last_batch->crc) {
-    return stop_following(log, answer.high_watermark, "other records lie where was fetched before");
+    return diverged(log, {}, answer.high_watermark, "other records lie where was fetched before");
   }
   spdlog::warn("kafka: {}: the broker forgot leader epoch {}; its records are the same, going on",
                to_string(log.id), log.last_epoch);
@@ -247,12 +250,14 @@ void LeaderReader::skip_to(FollowedLog& log, Offset log_start) {
   log.proving = false;
 }
 
-void LeaderReader::stop_following(FollowedLog& log, Offset log_end, const std::string& why) {
-  spdlog::error(
-      "kafka: {}: fetched to {}, but the log was cut back to {} ({}). Not followed any more",
-      to_string(log.id), log.next, log_end, why);
-  log.stopped = true;
-  tell([&] { sink_.on_diverged(log.id, log.next, log_end, why); });
+void LeaderReader::diverged(FollowedLog& log, std::optional<Offset> same_below, Offset log_end,
+                            const std::string& why) {
+  spdlog::error("kafka: {}: fetched to {}, but the log was cut back and ends at {} ({})",
+                to_string(log.id), log.next, log_end, why);
+  const Divergence divergence{log.next, same_below, log_end, log.asked_epoch, why};
+  const bool go_on = tell([&] { return sink_.on_diverged(log.id, divergence); });
+  log.forget();
+  log.stopped = !go_on;
 }
 
 void LeaderReader::pause(FollowedLog& log, Millis time, const std::string& trouble) {

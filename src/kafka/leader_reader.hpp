@@ -39,7 +39,8 @@ class LeaderReader {
   void resolve_out_of_range(FollowedLog& log);
   void skip_to(FollowedLog& log, Offset log_start);
   void prove(FollowedLog& log, const FetchedPartition& answer);
-  void stop_following(FollowedLog& log, Offset log_end, const std::string& why);
+  void diverged(FollowedLog& log, std::optional<Offset> same_below, Offset log_end,
+                const std::string& why);
   void pause(FollowedLog& log, Millis time, const std::string& trouble);
 
   struct Bounds {

@@ -98,14 +98,16 @@ void ProduceLane::send_to(BrokerId id, const Waiting& partitions) {
     std::lock_guard lock(shared_.mutex);
     for (auto* queue : partitions) {
       auto& batch = queue->batches[queue->in_flight];
-      if (!parts.empty() && size + batch.size > kMaxRequest) break;
-      if (!batch.patched) {
-        patch_for_produce(batch.bytes, queue->partition,
-                          {shared_.identity.id, shared_.identity.epoch, batch.sequence});
-        batch.patched = true;
+      if (!parts.empty() && size + batch.bytes.size() > kMaxRequest) break;
+      if (!batch.header) {
+        const ProducerStamp stamp{shared_.identity.id, shared_.identity.epoch, batch.sequence};
+        batch.header =
+            header_for_produce(BatchView::parse(batch.bytes, false), queue->partition, stamp);
       }
-      size += batch.size;
-      parts.push_back({queue->partition, batch.bytes});
+      size += batch.bytes.size();
+      parts.push_back({queue->partition,
+                       {batch.header->data(), batch.header->size()},
+                       batch.bytes.substr(kBatchHeader)});
       queue->sent_to = id;
       ++queue->in_flight;
       sent.push_back(queue);
@@ -195,7 +197,7 @@ void ProduceLane::acknowledged(PartitionQueue& queue, Offset base) {
   last_progress_ = shared_.clock.steady();
   trouble_.clear();
   std::lock_guard lock(shared_.mutex);
-  shared_.queued_bytes -= batch.size;
+  shared_.queued_bytes -= batch.bytes.size();
   shared_.changed.notify_all();
 }
 

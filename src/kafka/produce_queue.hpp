@@ -5,7 +5,9 @@
 #include <deque>
 #include <exception>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +19,11 @@
 
 namespace lifeboat::kafka {
 
-// A batch on its way. Its bytes become the broker's when it is sent for the first time.
+// A batch on its way: a header of its own, and the stored records, which are not copied.
 struct QueuedBatch {
-  std::string bytes;
-  bool patched = false;
-  std::size_t size = 0;
+  std::shared_ptr<const std::string> owner;
+  std::string_view bytes;             // the stored batch, in `owner`
+  std::optional<BatchHeader> header;  // made when it is sent for the first time
   std::int32_t sequence = 0;
   Offset old_base;
   Offset old_next;

@@ -83,7 +83,9 @@ FetchedPartition fetched_partition(Answer& answer, const std::string& topic_id) 
     if (tag != 0) return;  // DivergingEpoch: epoch, end offset
     if (bytes.size() < 12) answer.corrupt("the diverging epoch is too short");
     const Offset end(load_be<std::int64_t>(bytes.data() + 4));
-    if (end >= Offset(0)) partition.diverged_at = end;
+    if (end < Offset(0)) return;
+    partition.diverged_at = end;
+    partition.diverged_epoch = LeaderEpoch(load_be<std::int32_t>(bytes.data()));
   });
   return partition;
 }
@@ -207,6 +209,35 @@ std::int16_t parse_leave_group(std::string_view bytes, const std::string& from) 
   return answer.be<std::int16_t>();
 }
 
+Request sasl_handshake_request(std::string_view client_id, SaslMechanism mechanism) {
+  Request request(Api::sasl_handshake, 1, Header::classic, client_id);
+  request.string(to_string(mechanism));
+  return request;
+}
+
+SaslHandshake parse_sasl_handshake(std::string_view bytes, const std::string& from) {
+  Answer answer(bytes, Header::classic, from + ", SaslHandshake");
+  SaslHandshake shaken{answer.be<std::int16_t>(), {}};
+  for (auto n = answer.size(2); n > 0; --n) shaken.mechanisms.emplace_back(answer.string());
+  return shaken;
+}
+
+Request sasl_authenticate_request(std::string_view client_id, std::string_view bytes) {
+  Request request(Api::sasl_authenticate, 2, Header::flexible, client_id);
+  request.compact_string(bytes).no_tags();
+  return request;
+}
+
+SaslAnswer parse_sasl_authenticate(std::string_view bytes, const std::string& from) {
+  Answer answer(bytes, Header::flexible, from + ", SaslAuthenticate");
+  SaslAnswer said{};
+  said.error = answer.be<std::int16_t>();
+  said.message = answer.compact_string();
+  said.bytes = answer.compact_bytes();
+  said.lifetime = Millis(answer.be<std::int64_t>());
+  return said;
+}
+
 Request fetch_request(std::string_view client_id, FetchLimits limits,
                       const std::vector<FetchPartition>& partitions) {
   Request request(Api::fetch, 13, Header::flexible, client_id);
@@ -270,7 +301,7 @@ Request produce_request(std::string_view client_id, Millis timeout,
   for_each_run(partitions, topic, [&](auto first, auto last) {
     request.string(first->partition.topic).be(static_cast<std::int32_t>(last - first));
     for (; first != last; ++first) {
-      request.be(first->partition.partition.value).bytes(first->batch);
+      request.be(first->partition.partition.value).bytes_in_place(first->header, first->records);
     }
   });
   return request;

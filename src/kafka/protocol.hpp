@@ -30,9 +30,12 @@ enum ErrorCode : std::int16_t {
   kNotEnoughReplicas = 19,
   kNotEnoughReplicasAfterAppend = 20,
   kUnknownMemberId = 25,
+  kUnsupportedSaslMechanism = 33,
+  kIllegalSaslState = 34,
   kOutOfOrderSequence = 45,
   kDuplicateSequence = 46,
   kStorageError = 56,
+  kSaslAuthenticationFailed = 58,
   kFencedLeaderEpoch = 74,
   kUnknownLeaderEpoch = 75,
   kUnknownTopicId = 100,
@@ -65,6 +68,22 @@ Request leave_group_request(std::string_view client_id, const std::string& group
                             const std::string& member_id);
 std::int16_t parse_leave_group(std::string_view answer, const std::string& from);
 
+struct SaslHandshake {
+  std::int16_t error;
+  std::vector<std::string> mechanisms;  // that the broker takes
+};
+Request sasl_handshake_request(std::string_view client_id, SaslMechanism mechanism);
+SaslHandshake parse_sasl_handshake(std::string_view answer, const std::string& from);
+
+struct SaslAnswer {
+  std::int16_t error;
+  std::string message;
+  std::string bytes;
+  Millis lifetime;  // of the session; 0: for ever
+};
+Request sasl_authenticate_request(std::string_view client_id, std::string_view bytes);
+SaslAnswer parse_sasl_authenticate(std::string_view answer, const std::string& from);
+
 struct FetchPartition {
   std::string topic_id;  // as printed
   PartitionId partition;
@@ -83,7 +102,8 @@ struct FetchedPartition {
   std::int16_t error;
   Offset high_watermark;
   Offset log_start;
-  std::optional<Offset> diverged_at;  // the log was cut here since it was fetched
+  std::optional<Offset> diverged_at;  // the log was cut here since it was fetched:
+  LeaderEpoch diverged_epoch{-1};     // the end of this epoch there
   std::string_view records;           // points into the answer
 };
 // Partitions are sent in the order given, those of one topic that follow one another together.
@@ -105,7 +125,8 @@ ProducerIdAnswer parse_init_producer_id(std::string_view answer, const std::stri
 
 struct ProducePartition {
   TopicPartition partition;
-  std::string_view batch;
+  std::string_view header;  // of one batch, and its records; both are sent from where they lie
+  std::string_view records;
 };
 struct ProducedPartition {
   TopicPartition partition;

@@ -21,6 +21,7 @@ std::int32_t sequence_after(std::int32_t sequence, std::int32_t count) {
 
 struct RawProducer::State {
   State(Config c, Clock& k, ProduceOptions o) : shared(std::move(c), k, o) {
+    if (o.identity) shared.identity = *o.identity;
     for (int i = 0; i < std::max(1, o.lanes); ++i) {
       lanes.push_back(std::make_unique<ProduceLane>(shared));
     }
@@ -45,42 +46,63 @@ RawProducer::RawProducer(Config config, Clock& clock, ProduceOptions options)
     : state_(std::make_unique<State>(std::move(config), clock, options)) {}
 RawProducer::~RawProducer() = default;
 
+Cluster::ProducerIdentity RawProducer::identity() {
+  auto& shared = state_->shared;
+  if (shared.identity.id < 0) shared.identity = shared.cluster.new_producer();
+  return shared.identity;
+}
+
+void RawProducer::begin(const TopicPartition& partition, Offset at) {
+  auto& s = *state_;
+  std::lock_guard lock(s.shared.mutex);
+  auto& queue = s.opened[partition];
+  if (queue == nullptr) queue = &s.lane(partition).queue(partition);
+  queue->next_expected = at;
+  queue->next_sequence = static_cast<std::int32_t>(at.value & INT32_MAX);
+  s.shared.info_from = {};
+}
+
 void RawProducer::produce(const TopicPartition& partition, std::string batch, Done done) {
+  if (!state_->opened.contains(partition)) {
+    begin(partition, state_->shared.cluster.offsets({partition}).at(partition).high_watermark);
+  }
+  const auto owner = std::make_shared<const std::string>(std::move(batch));
+  produce(partition, owner, BatchView::parse(*owner), std::move(done));
+}
+
+void RawProducer::produce(const TopicPartition& partition, std::shared_ptr<const std::string> owner,
+                          const BatchView& batch, Done done) {
   auto& s = *state_;
   auto& shared = s.shared;
-  const auto view = BatchView::parse(batch);
-  check_producible(view, partition);
-  if (shared.identity.id < 0) shared.identity = shared.cluster.new_producer();
-  auto& queue = s.opened[partition];
-  std::optional<Offset> end;
-  if (queue == nullptr) end = shared.cluster.offsets({partition}).at(partition).high_watermark;
+  check_producible(batch, partition);
+  identity();
+  auto& queue = *s.opened.at(partition);
 
   std::unique_lock lock(shared.mutex);
-  if (queue == nullptr) {
-    queue = &s.lane(partition).queue(partition);
-    queue->next_expected = *end;
-    shared.info_from = {};
-  }
-  const auto size = batch.size();
+  const auto size = batch.bytes().size();
   shared.changed.wait(lock, [&] {
     return shared.failure || shared.queued_bytes == 0 ||
            shared.queued_bytes + size <= shared.options.max_queued.value;
   });
   s.check_failure();
-  QueuedBatch queued{.bytes = {},
-                     .patched = false,
-                     .size = size,
-                     .sequence = queue->next_sequence,
-                     .old_base = view.base_offset(),
-                     .old_next = view.next_offset(),
-                     .expected = queue->next_expected,
-                     .done = std::move(done)};
-  queue->next_sequence = sequence_after(queue->next_sequence, view.record_count());
-  queue->next_expected = queue->next_expected + view.record_count();
-  queued.bytes = std::move(batch);
-  queue->batches.push_back(std::move(queued));
+  const bool was_empty = queue.batches.size() == queue.in_flight;
+  queue.batches.push_back({.owner = std::move(owner),
+                           .bytes = batch.bytes(),
+                           .header = {},
+                           .sequence = queue.next_sequence,
+                           .old_base = batch.base_offset(),
+                           .old_next = batch.next_offset(),
+                           .expected = queue.next_expected,
+                           .done = std::move(done)});
+  queue.next_sequence = sequence_after(queue.next_sequence, batch.record_count());
+  queue.next_expected = queue.next_expected + batch.record_count();
   shared.queued_bytes += size;
-  shared.changed.notify_all();
+  if (was_empty) shared.changed.notify_all();
+}
+
+void RawProducer::check() const {
+  std::lock_guard lock(state_->shared.mutex);
+  state_->check_failure();
 }
 
 void RawProducer::flush(const Cancel& cancel) {

@@ -38,8 +38,8 @@ T field(std::string_view bytes, std::size_t at) {
   return load_be<T>(bytes.data() + at);
 }
 
-template <std::integral T>
-void put(std::string& bytes, std::size_t at, T value) {
+template <std::integral T, typename Bytes>
+void put(Bytes& bytes, std::size_t at, T value) {
   value = to_big_endian(value);
   std::memcpy(bytes.data() + at, &value, sizeof value);
 }
@@ -203,17 +203,26 @@ std::string make_batch(const BatchFields& fields, std::string_view records) {
   return batch;
 }
 
-void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp) {
-  const auto view = BatchView::parse(batch, false);
-  check_producible(view, log);
+BatchHeader header_for_produce(const BatchView& batch, const TopicPartition& log,
+                               ProducerStamp stamp) {
+  check_producible(batch, log);
+  BatchHeader header;
+  std::memcpy(header.data(), batch.bytes().data(), header.size());
   // The delete horizon (KIP-534) belongs to the log that was compacted, not to the record times.
-  const auto attributes = view.attributes() & ~(kTransactional | kDeleteHorizon);
-  put<std::int64_t>(batch, kBaseOffset, 0);
-  put(batch, kAttributes, static_cast<std::int16_t>(attributes));
-  put(batch, kProducerId, stamp.id);
-  put(batch, kProducerEpoch, stamp.epoch);
-  put(batch, kBaseSequence, stamp.base_sequence);
-  put(batch, kCrc, crc32c(checked_part(batch)));
+  const auto attributes = batch.attributes() & ~(kTransactional | kDeleteHorizon);
+  put<std::int64_t>(header, kBaseOffset, 0);
+  put(header, kAttributes, static_cast<std::int16_t>(attributes));
+  put(header, kProducerId, stamp.id);
+  put(header, kProducerEpoch, stamp.epoch);
+  put(header, kBaseSequence, stamp.base_sequence);
+  const auto first = crc32c(checked_part({header.data(), header.size()}));
+  put(header, kCrc, crc32c(batch.bytes().substr(kBatchHeader), first));
+  return header;
+}
+
+void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp) {
+  const auto header = header_for_produce(BatchView::parse(batch, false), log, stamp);
+  batch.replace(0, header.size(), header.data(), header.size());
 }
 
 std::optional<Marker> transaction_marker(const BatchView& control) {
@@ -253,11 +262,6 @@ std::vector<AbortedTransaction> TransactionScan::finish() const {
   std::sort(aborted.begin(), aborted.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   return aborted;
-}
-
-std::uint64_t TransactionScan::open_before(Offset offset) const {
-  return static_cast<std::uint64_t>(std::count_if(
-      open_.begin(), open_.end(), [offset](const auto& open) { return open.second < offset; }));
 }
 
 ReplayFilter::ReplayFilter(std::vector<AbortedTransaction> aborted) {

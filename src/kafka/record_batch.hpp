@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -81,9 +82,13 @@ struct BatchFields {
 // A whole batch; `records` are compressed as the fields say. Error(unsupported) above kMaxBatch.
 std::string make_batch(const BatchFields& fields, std::string_view records);
 
-// Makes a stored batch one that a broker accepts from a producer: base offset 0, no transaction, no
-// delete horizon, `stamp` for the producer, new CRC. Records stay as they are. Checks as
+// The header under which a broker accepts a stored batch's records from a producer: base offset 0,
+// no transaction, no delete horizon, `stamp` for the producer, new CRC. Checks as
 // check_producible() does.
+using BatchHeader = std::array<char, kBatchHeader>;
+BatchHeader header_for_produce(const BatchView& batch, const TopicPartition& log,
+                               ProducerStamp stamp = {});
+// The same in place.
 void patch_for_produce(std::string& batch, const TopicPartition& log, ProducerStamp stamp = {});
 
 enum class Marker { abort = 0, commit = 1 };
@@ -106,8 +111,6 @@ class TransactionScan {
   void add(const BatchView& batch);
   // Transactions without an end count as aborted: their producer is gone. Sorted by `first`.
   std::vector<AbortedTransaction> finish() const;
-  // How many that began before `offset` have no end yet.
-  std::uint64_t open_before(Offset offset) const;
 
  private:
   std::map<std::int64_t, Offset> open_;  // producer id -> first offset

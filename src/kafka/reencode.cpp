@@ -66,4 +66,21 @@ std::optional<ReencodedBatch> Reencoder::run(const BatchView& batch, const Topic
   return made;
 }
 
+std::optional<Producible> make_producible(Reencoder& reencoder, const BatchView& batch,
+                                          const TopicPartition& log, Offset from, Offset until,
+                                          Offset lands_at, OffsetTranslation& table) {
+  if (!must_reencode(batch, from, until)) {
+    table.add(batch.base_offset(), batch.next_offset(), lands_at);
+    return Producible{std::nullopt, batch.record_count()};
+  }
+  auto made = reencoder.run(batch, log, from, until);
+  if (!made) return std::nullopt;
+  auto at = lands_at;
+  for (const auto& kept : made->kept) {
+    table.add(kept.base, kept.next, at);
+    at = at + (kept.next - kept.base);
+  }
+  return Producible{std::move(made->bytes), static_cast<std::int32_t>(at - lands_at)};
+}
+
 }  // namespace lifeboat::kafka

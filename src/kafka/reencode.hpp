@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kafka/offset_translation.hpp"
 #include "kafka/records.hpp"
 
 namespace lifeboat::kafka {
@@ -44,5 +45,16 @@ class Reencoder {
   std::string record_;
   std::string records_;
 };
+
+// What goes to a broker of the part [from, until) of a stored batch.
+struct Producible {
+  std::optional<std::string> rewritten;  // nullopt: the batch as it is
+  std::int32_t records = 0;
+};
+// Also adds to `table` where these offsets lie when the first record lands at `lands_at`: exact for
+// each record, and a hole leads to the next record. nullopt: nothing of it is wanted.
+std::optional<Producible> make_producible(Reencoder& reencoder, const BatchView& batch,
+                                          const TopicPartition& log, Offset from, Offset until,
+                                          Offset lands_at, OffsetTranslation& table);
 
 }  // namespace lifeboat::kafka

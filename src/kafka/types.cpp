@@ -12,6 +12,18 @@ std::string to_string(const LogId& log) {
   return fmt::format("{}/{} (topic id {})", log.topic, log.partition, log.topic_id);
 }
 
+std::string_view to_string(SaslMechanism mechanism) {
+  switch (mechanism) {
+    case SaslMechanism::plain:
+      return "PLAIN";
+    case SaslMechanism::scram_sha_256:
+      return "SCRAM-SHA-256";
+    case SaslMechanism::scram_sha_512:
+      break;
+  }
+  return "SCRAM-SHA-512";
+}
+
 std::string protocol_error_name(std::int16_t code) {
   if (code == 100) return "UNKNOWN_TOPIC_ID";  // newer than librdkafka's table
   if (code == 103) return "INCONSISTENT_TOPIC_ID";

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,12 +34,32 @@ using LeaderEpoch = Strong<struct LeaderEpochTag, std::int32_t>;
 // Numeric id of a broker; -1 when there is none.
 using BrokerId = Strong<struct BrokerIdTag, std::int32_t>;
 
-// How to reach a cluster. PLAINTEXT; TLS and SASL will be fields of this struct, and become known
-// only to connection.cpp (own wire) and client.cpp (librdkafka).
+// TLS of 1.2 or newer. Files are PEM.
+struct TlsConfig {
+  std::string ca{};    // who may sign the brokers' certificates; empty: whom this machine trusts
+  std::string cert{};  // Lifeboat's own certificate, and the chain behind it; empty: none is shown
+  std::string key{};   // of `cert`
+  std::string key_password{};
+  bool verify_hostname = true;  // off: any certificate that `ca` signed will do
+};
+
+enum class SaslMechanism { plain, scram_sha_256, scram_sha_512 };
+std::string_view to_string(SaslMechanism mechanism);  // "SCRAM-SHA-256"
+
+struct SaslConfig {
+  SaslMechanism mechanism = SaslMechanism::scram_sha_512;
+  std::string username;
+  std::string password;
+};
+
+// How to reach a cluster. TLS and SASL are known only to what connects: transport.cpp and
+// authenticate.cpp (own wire), client.cpp (librdkafka).
 struct Config {
   std::vector<std::string> bootstrap;  // "host:port"
   std::string client_id = "lifeboat";
   Millis request_timeout{10000};
+  std::optional<TlsConfig> tls{};
+  std::optional<SaslConfig> sasl{};
 };
 
 // Kafka's name of an error code of the protocol: "NOT_LEADER_OR_FOLLOWER", or "error 1234".

@@ -59,14 +59,29 @@ void Request::uvarint(std::uint64_t value) {
   out_.push_back(static_cast<char>(value));
 }
 
-std::string Request::take(std::int32_t correlation_id) && {
+Request& Request::bytes_in_place(std::string_view first, std::string_view second) {
+  be(static_cast<std::int32_t>(first.size() + second.size()));
+  for (const auto part : {first, second}) in_place_.push_back({out_.size(), part});
+  placed_ += first.size() + second.size();
+  return *this;
+}
+
+std::vector<std::string_view> Request::pieces(std::int32_t correlation_id) {
   const auto put = [this](std::size_t at, std::int32_t value) {
     value = to_big_endian(value);
     std::memcpy(out_.data() + at, &value, sizeof value);
   };
-  put(0, static_cast<std::int32_t>(out_.size() - kSizeField));
+  put(0, static_cast<std::int32_t>(size() - kSizeField));
   put(kCorrelationField, correlation_id);
-  return std::move(out_);
+  std::vector<std::string_view> pieces;
+  std::size_t from = 0;
+  for (const auto& placed : in_place_) {
+    if (placed.at > from) pieces.push_back(std::string_view(out_).substr(from, placed.at - from));
+    if (!placed.bytes.empty()) pieces.push_back(placed.bytes);
+    from = placed.at;
+  }
+  if (from < out_.size()) pieces.push_back(std::string_view(out_).substr(from));
+  return pieces;
 }
 
 Answer::Answer(std::string_view bytes, Header header, std::string subject)

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.hpp"
 
@@ -19,8 +20,10 @@ enum class Api : std::int16_t {
   metadata = 3,
   find_coordinator = 10,
   leave_group = 13,
+  sasl_handshake = 17,
   api_versions = 18,
   init_producer_id = 22,
+  sasl_authenticate = 36,
 };
 
 enum class Header { classic, flexible };
@@ -42,13 +45,16 @@ class Request {
   Request& compact_size(std::size_t n);  // of an array
   Request& uuid(std::string_view bytes16);
   Request& bytes(std::string_view value);  // classic: 32-bit length
+  // One such value of two parts that are not copied: they stay in place until the request is sent.
+  Request& bytes_in_place(std::string_view first, std::string_view second);
   Request& no_tags() { return be<std::int8_t>(0); }
 
   Api api() const { return api_; }
   std::int16_t version() const { return version_; }
-  std::size_t size() const { return out_.size(); }
-  // The finished bytes, with this correlation id.
-  std::string take(std::int32_t correlation_id) &&;
+  std::size_t size() const { return out_.size() + placed_; }
+  // Puts the correlation id in. The request is then these pieces, one after the other; they live as
+  // long as the request and what it refers to.
+  std::vector<std::string_view> pieces(std::int32_t correlation_id);
 
  private:
   void uvarint(std::uint64_t value);
@@ -56,6 +62,12 @@ class Request {
   Api api_;
   std::int16_t version_;
   std::string out_;
+  struct Placed {
+    std::size_t at;  // in out_
+    std::string_view bytes;
+  };
+  std::vector<Placed> in_place_;
+  std::size_t placed_ = 0;  // bytes in all of them
 };
 
 // Reads an answer. All lengths are checked against what is left; Error(corrupt) otherwise. Views

@@ -6,10 +6,12 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/error.hpp"
 #include "kafka/fetcher.hpp"
+#include "kafka/group_share.hpp"
 #include "postgres/wal_receiver.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/group_sampler.hpp"
@@ -21,10 +23,12 @@
 namespace lifeboat::recovery {
 namespace {
 
+constexpr Millis kHandOver{5000};  // given to make durable what another archiver takes over
+
 // What is known of each log; shared by the sinks, the writer's callback and status().
 class Ledger {
  public:
-  explicit Ledger(vault::Logbook logbook) : logbook_(std::move(logbook)) {}
+  explicit Ledger(vault::Logbook logbook) : logbook_(std::move(logbook)) { find_branches(); }
 
   // Where to go on with a log: after what was received in this run, else after what the vault has.
   std::optional<Position> resume(const vault::LogName& log) {
@@ -33,6 +37,63 @@ class Ledger {
     if (it != logs_.end()) return it->second.received;
     return logbook_.next(log);
   }
+  // Of the last batch before resume(); -1 when it is not known.
+  kafka::LeaderEpoch last_epoch(const vault::LogName& log) {
+    std::lock_guard lock(mutex_);
+    auto held = logbook_.next(log);
+    auto it = logs_.find(log.value);
+    if (!held || (it != logs_.end() && it->second.received > *held)) return kafka::LeaderEpoch(-1);
+    for (const auto& gap : logbook_.gaps(log)) {
+      if (gap.to == *held) return kafka::LeaderEpoch(-1);  // no batch lies just before
+    }
+    auto attributes = logbook_.last_attributes(log);
+    auto facts = attributes ? parse_attributes(*attributes) : std::nullopt;
+    return facts && !facts->epochs.empty() ? facts->epochs.back().epoch : kafka::LeaderEpoch(-1);
+  }
+  // The same as resume() where another archiver may have gone on meanwhile.
+  std::optional<Position> resume_beside_others(const vault::LogName& log) {
+    std::lock_guard lock(mutex_);
+    logbook_.refresh();
+    auto it = logs_.find(log.value);
+    auto held = logbook_.next(log);
+    if (it == logs_.end() || !held) return held ? held : std::nullopt;
+    return std::max(*held, it->second.received);
+  }
+  // These partitions change hands: where to go on is asked of the vault again.
+  void hand_over(const std::vector<kafka::TopicPartition>& partitions) {
+    std::set<kafka::TopicPartition> moved(partitions.begin(), partitions.end());
+    std::lock_guard lock(mutex_);
+    logbook_.refresh();
+    find_branches();
+    std::erase_if(logs_, [&](const auto& entry) {
+      vault::LogName name{entry.first};
+      auto log = parse_kafka_log(name);
+      if (auto branch = parse_kafka_branch(name)) log = branch->log;
+      return log && moved.contains(log->topic_partition());
+    });
+  }
+
+  // Under which name a partition is archived now: since it was cut back, under another one.
+  vault::LogName name_of(const kafka::LogId& log) {
+    std::lock_guard lock(mutex_);
+    auto it = branches_.find(log);
+    return it == branches_.end() ? log_name(log) : log_name_since(log, it->second.epoch);
+  }
+  // Where a branch that holds nothing yet begins; nullopt: at the log's start.
+  std::optional<Offset> branch_start(const kafka::LogId& log) {
+    std::lock_guard lock(mutex_);
+    auto it = branches_.find(log);
+    return it == branches_.end() ? std::nullopt : it->second.start;
+  }
+  vault::LogName branch_off(const kafka::LogId& log, kafka::LeaderEpoch epoch,
+                            std::optional<Offset> start) {
+    std::lock_guard lock(mutex_);
+    auto& branch = branches_[log];
+    // The same leader may be cut back twice in its epoch, by a lost disk.
+    branch = {std::max(epoch, branch.epoch + 1), start};
+    return log_name_since(log, branch.epoch);
+  }
+
   void received(const vault::LogName& log, Position next, Position source_end) {
     std::lock_guard lock(mutex_);
     auto& entry = at(log);
@@ -61,8 +122,22 @@ class Ledger {
     return it->second;
   }
 
+  struct Branch {
+    kafka::LeaderEpoch epoch{-1};
+    std::optional<Offset> start;
+  };
+  void find_branches() {
+    for (const auto& log : logbook_.logs()) {
+      auto found = parse_kafka_branch(log.log);
+      if (!found) continue;
+      auto& branch = branches_[found->log];
+      if (found->epoch > branch.epoch) branch = {found->epoch, {}};
+    }
+  }
+
   mutable std::mutex mutex_;
   vault::Logbook logbook_;
+  std::map<kafka::LogId, Branch> branches_;
   std::map<std::string, ArchivedLog> logs_;
 };
 
@@ -72,11 +147,14 @@ class KafkaToLogbook : public kafka::FetchSink {
       : ledger_(ledger), writer_(writer), cancel_(cancel) {}
 
   Offset resume_at(const kafka::LogId& log, Offset log_start) override {
-    auto held = ledger_.resume(log_name(log));
-    return held ? Offset(held->value) : log_start;
+    if (auto held = ledger_.resume(ledger_.name_of(log))) return Offset(held->value);
+    return ledger_.branch_start(log).value_or(log_start);
+  }
+  kafka::LeaderEpoch resume_epoch(const kafka::LogId& log) override {
+    return ledger_.last_epoch(ledger_.name_of(log));
   }
   void on_batches(kafka::FetchedRange&& range) override {
-    auto name = log_name(range.log);
+    auto name = ledger_.name_of(range.log);
     vault::Extent extent{name,
                          Position(range.base.value),
                          Position(range.next.value),
@@ -89,18 +167,23 @@ class KafkaToLogbook : public kafka::FetchSink {
   void on_gap(const kafka::LogId& log, Offset from, Offset to, std::string why) override {
     spdlog::error("gap: {} [{}, {}) is lost for the vault: {}", kafka::to_string(log), from.value,
                   to.value, why);
-    writer_.gap({log_name(log), Position(from.value), Position(to.value), why});
-    ledger_.received(log_name(log), Position(to.value), Position(to.value));
+    auto name = ledger_.name_of(log);
+    writer_.gap({name, Position(from.value), Position(to.value), why});
+    ledger_.received(name, Position(to.value), Position(to.value));
   }
   void on_state(const kafka::LogId& log, Offset fetched, Offset high_watermark) override {
-    ledger_.received(log_name(log), Position(fetched.value), Position(high_watermark.value));
+    ledger_.received(ledger_.name_of(log), Position(fetched.value), Position(high_watermark.value));
   }
-  void on_diverged(const kafka::LogId& log, Offset fetched, Offset log_end,
-                   std::string why) override {
+  bool on_diverged(const kafka::LogId& log, const kafka::Divergence& d) override {
+    auto old = ledger_.name_of(log);
+    auto name = ledger_.branch_off(log, d.epoch, d.same_below);
     spdlog::error(
-        "{}: the broker's log ends at {}, but {} was archived up to {}: {}. It is not archived any "
-        "more until `lifeboat run` starts anew",
-        kafka::to_string(log), log_end.value, log.topic, fetched.value, why);
+        "{} was cut back and written anew: archived up to {}, the broker's log ends at {} ({}). "
+        "What "
+        "is archived stays as {}; the log as it is now is archived as {}{}",
+        kafka::to_string(log), d.fetched.value, d.log_end.value, d.why, old.value, name.value,
+        d.same_below ? fmt::format(", from {} on", d.same_below->value) : ", all of it");
+    return true;
   }
 
  private:
@@ -115,7 +198,7 @@ class WalToLogbook : public postgres::WalSink {
       : ledger_(ledger), writer_(writer), clock_(clock), cancel_(cancel) {}
 
   std::optional<Lsn> resume_at(std::uint64_t system, TimelineId timeline) override {
-    auto held = ledger_.resume(wal_log_name({system, timeline}));
+    auto held = ledger_.resume_beside_others(wal_log_name({system, timeline}));
     if (!held) return std::nullopt;
     return Lsn(static_cast<std::uint64_t>(held->value));
   }
@@ -125,7 +208,7 @@ class WalToLogbook : public postgres::WalSink {
   }
   void on_history(std::uint64_t system, TimelineId timeline, std::string_view file) override {
     auto name = history_log_name({system, timeline});
-    if (!ledger_.resume(name)) append(name, 0, file);
+    if (!ledger_.resume_beside_others(name)) append(name, 0, file);
   }
   void on_gap(std::uint64_t system, TimelineId timeline, Lsn from, Lsn to,
               std::string_view why) override {
@@ -175,6 +258,8 @@ struct Archiver::Impl {
   void start(Archive what);
   void told_durable(const std::vector<vault::Extent>& extents);
   void guard(std::exception_ptr error);
+  void share_the_work(kafka::FetchOptions& options);
+  void give_up(const std::vector<kafka::TopicPartition>& partitions);
   template <typename F>
   void thread(F body) {
     threads.emplace_back([this, body = std::move(body)] {
@@ -198,6 +283,7 @@ struct Archiver::Impl {
   Ledger ledger;
   Cancel cancel;
   vault::LogbookWriter writer;
+  std::unique_ptr<kafka::GroupShare> share;
   std::unique_ptr<kafka::Fetcher> fetcher;
   std::unique_ptr<KafkaToLogbook> kafka_sink;
   std::unique_ptr<WalToLogbook> wal_sink;
@@ -225,6 +311,40 @@ void Archiver::Impl::told_durable(const std::vector<vault::Extent>& extents) {
   }
 }
 
+// The next owner begins after what is durable: the more of it is, the less is fetched twice.
+void Archiver::Impl::give_up(const std::vector<kafka::TopicPartition>& partitions) {
+  Cancel late;
+  Cancel done;
+  std::thread timer([&] {
+    if (done.sleep_for(kHandOver)) late.request();
+  });
+  std::exception_ptr failed;
+  try {
+    writer.flush(late);
+  } catch (const Error& error) {
+    if (error.code() != Code::cancelled) failed = std::current_exception();
+    spdlog::warn("{} partitions were given up before what was received is durable: {}",
+                 partitions.size(), error.what());
+  }
+  done.request();
+  timer.join();
+  if (failed) std::rethrow_exception(failed);
+  ledger.hand_over(partitions);
+}
+
+void Archiver::Impl::share_the_work(kafka::FetchOptions& options) {
+  const Config& config = context.config;
+  kafka::GroupShareOptions group;
+  group.group = config.kafka->archiver_group;
+  group.instance_file = config.state / "archiver-instance";
+  group.include = options.include;
+  group.exclude = options.exclude;
+  share = std::make_unique<kafka::GroupShare>(
+      kafka_config(config), group, [this](const auto& gained) { ledger.hand_over(gained); },
+      [this](const auto& lost) { give_up(lost); }, context.clock);
+  options.share = share.get();
+}
+
 void Archiver::Impl::start(Archive what) {
   const Config& config = context.config;
   if (config.postgres && what == Archive::all) {
@@ -236,6 +356,7 @@ void Archiver::Impl::start(Archive what) {
     kafka::FetchOptions options;
     options.include = config.kafka->include;
     options.exclude = config.kafka->exclude;
+    if (!config.kafka->archiver_group.empty()) share_the_work(options);
     kafka_sink = std::make_unique<KafkaToLogbook>(ledger, writer, cancel);
     fetcher =
         std::make_unique<kafka::Fetcher>(kafka_config(config), options, *kafka_sink, context.clock);
@@ -245,6 +366,7 @@ void Archiver::Impl::start(Archive what) {
   thread([this] { keeping.run(writer, cancel); });
   if (receiver) thread([this] { receiver->run(cancel); });
   if (fetcher) {
+    if (share) thread([this] { share->run(cancel); });
     thread([this] { fetcher->run(cancel); });
     thread([this] { sampler->run(context.config.flush_interval, cancel); });
   }
@@ -274,6 +396,8 @@ ArchiveStatus Archiver::status() const {
   auto writer = impl_->writer.status();
   out.vault_error = writer.failing;
   out.written = writer.stored_bytes;
+  if (impl_->share) out.group_error = impl_->share->status().problem;
+  out.objects = writer.objects;
   if (impl_->receiver) out.postgres_error = impl_->receiver->status().last_error;
   return out;
 }

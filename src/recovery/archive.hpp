@@ -21,8 +21,10 @@ struct ArchivedLog {
 struct ArchiveStatus {
   std::vector<ArchivedLog> logs;
   std::string postgres_error;              // empty while WAL streams
+  std::string group_error;                 // empty while in kafka.archiver_group, or without one
   std::optional<std::string> vault_error;  // the store's last error while it is tried again
-  ByteCount written;                       // stored by this archiver
+  ByteCount written;                       // stored by this archiver…
+  std::uint64_t objects = 0;               // …in so many objects of the logbook
 };
 
 enum class Archive { all, kafka_only };

@@ -30,8 +30,8 @@ nlohmann::json snapshot_zookeeper(const Context& context, vault::Vault vault);
 // What a crash of an earlier `backup` may have left: Kafka tables that are held, unfinished BACKUP
 // folders. Safe while nothing else of Lifeboat takes a point (the caller holds BackupLock).
 void repair_after_crash(const Context& context);
-// The same unless a point is being taken or a restore is under way just now (false). For the start of the daemon: after a
-// crash of the whole machine tables may be held with no watchdog left.
+// The same unless a point is being taken or a restore is under way just now (false). For the start
+// of the daemon: after a crash of the whole machine tables may be held with no watchdog left.
 bool repair_if_idle(const Context& context);
 
 }  // namespace lifeboat::recovery

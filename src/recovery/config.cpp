@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "recovery/fill.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -83,17 +84,67 @@ class Section {
     if (!value) return std::nullopt;
     return Section(*value, key, file_);
   }
+  // Whether the key has this word for its value; takes it then.
+  bool is_text(const std::string& key, const std::string& word) {
+    if (!node_[key].IsDefined() || !node_[key].IsScalar() || node_[key].Scalar() != word) {
+      return false;
+    }
+    take(key);
+    return true;
+  }
+  // `log_dirs: {"0": [/var/lib/kafka], …}`
+  std::map<std::string, std::vector<fs::path>> log_dirs(const std::string& key) {
+    auto value = take(key);
+    std::map<std::string, std::vector<fs::path>> out;
+    if (!value) return out;
+    Section brokers(*value, key, file_);
+    for (const auto& pair : *value) {
+      const auto id = pair.first.Scalar();
+      if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) {
+        fail(pair.first, fmt::format("'{}' is no broker id; write \"0\": [/var/lib/kafka]", id));
+      }
+      for (const auto& path : brokers.list(id, {})) {
+        if (!fs::path(path).is_absolute()) fail(pair.second, "'" + path + "' is no absolute path");
+        out[id].emplace_back(path);
+      }
+    }
+    return out;
+  }
   // `password: …` or `password_file: …` (first line).
   std::string password() {
     std::string direct = text("password");
-    fs::path from = path("password_file");
-    if (!direct.empty() && !from.empty()) {
-      fail(node_["password_file"], "give 'password' or 'password_file', not both");
+    if (!direct.empty() && has("password_file")) {
+      fail_at("password_file", "give 'password' or 'password_file', not both");
     }
-    if (from.empty()) return direct;
+    const auto from_file = first_line_of("password_file");
+    return direct.empty() ? from_file : direct;
+  }
+  // Of the file that the key names; empty without the key.
+  std::string first_line_of(const std::string& key) {
+    const auto from = path(key);
+    if (from.empty()) {
+      taken_.insert(key);
+      return {};
+    }
     auto content = read_file(from, ByteCount(65536));
-    if (!content) fail(node_["password_file"], "the file " + from.string() + " does not exist");
+    if (!content) fail_at(key, "the file " + from.string() + " does not exist");
     return content->substr(0, content->find_first_of("\r\n"));
+  }
+  fs::path existing_file(const std::string& key) {
+    const auto file = path(key);
+    taken_.insert(key);
+    if (!file.empty() && !fs::is_regular_file(file)) {
+      fail_at(key, "the file " + file.string() + " does not exist");
+    }
+    return file;
+  }
+  bool yes_or_no(const std::string& key, bool fallback) {
+    auto value = take(key);
+    bool answer = fallback;
+    if (value && !YAML::convert<bool>::decode(*value, answer)) {
+      fail(*value, "'" + key + "' must be true or false");
+    }
+    return answer;
   }
   void finish() {
     for (const auto& pair : node_) {
@@ -152,12 +203,51 @@ PostgresConfig postgres_section(Section s) {
   return c;
 }
 
+KafkaTls kafka_tls_section(Section s) {
+  KafkaTls c;
+  c.ca = s.existing_file("ca");
+  c.cert = s.existing_file("cert");
+  c.key = s.existing_file("key");
+  if (c.cert.empty() != c.key.empty()) {
+    s.fail_at(c.key.empty() ? "cert" : "key", "'cert' and 'key' go together");
+  }
+  c.key_password = s.first_line_of("key_password_file");
+  if (!c.key_password.empty() && c.key.empty()) {
+    s.fail_at("key_password_file", "'key_password_file' without 'key'");
+  }
+  c.verify_hostname = s.yes_or_no("verify_hostname", true);
+  s.finish();
+  return c;
+}
+
+KafkaSasl kafka_sasl_section(Section s) {
+  KafkaSasl c;
+  c.mechanism = s.required("mechanism", "SCRAM-SHA-512");
+  const auto known = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+  if (std::find(known.begin(), known.end(), c.mechanism) == known.end()) {
+    s.fail_at("mechanism", fmt::format("'mechanism' must be one of {}, not '{}'",
+                                       fmt::join(known, ", "), c.mechanism));
+  }
+  c.username = s.required("username", "lifeboat");
+  c.password = s.password();
+  if (c.password.empty()) {
+    s.fail_at("username", "a password is missing: give 'password_file' or 'password'");
+  }
+  s.finish();
+  return c;
+}
+
 KafkaConfig kafka_section(Section s) {
   KafkaConfig c;
   s.require("bootstrap", "[127.0.0.1:9092]");
   c.bootstrap = s.list("bootstrap", {});
+  if (auto tls = s.section("tls")) c.tls = kafka_tls_section(*tls);
+  if (auto sasl = s.section("sasl")) c.sasl = kafka_sasl_section(*sasl);
   c.include = s.list("include", c.include);
   c.exclude = s.list("exclude", {});
+  c.archiver_group = s.text("archiver_group");
+  c.log_dirs = s.log_dirs("log_dirs");
+  c.exclude.push_back(std::string(kFillPrefix) + "*");  // a restore's own
   s.finish();
   return c;
 }
@@ -211,11 +301,18 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   top.require("vault", "/backup/vault");
   c.vault = top.path("vault");
   c.state = top.path("state", file.parent_path() / "lifeboat-state");
-  c.point_every = top.duration("point_every", c.point_every, Millis(1000));
+  c.point_every = top.is_text("point_every", "never")
+                      ? Millis(0)
+                      : top.duration("point_every", c.point_every, Millis(1000));
   c.flush_interval = top.duration("flush_interval", c.flush_interval, Millis(100));
   c.flush_bytes =
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
   if (auto s = top.section("logbook")) c.logbook = logbook_section(*s);
+  c.alarm_before = top.duration("alarm_before", c.alarm_before, Millis(0));
+  if (auto s = top.section("metrics")) {
+    c.metrics_listen = s->required("listen", "127.0.0.1:9187");
+    s->finish();
+  }
   if (auto s = top.section("postgres")) c.postgres = postgres_section(*s);
   if (auto s = top.section("kafka")) c.kafka = kafka_section(*s);
   if (auto s = top.section("clickhouse")) c.clickhouse = clickhouse_section(*s);
@@ -242,12 +339,16 @@ std::string config_template() {
 
 # The vault: snapshots, the logbook and recovery points. On a disk that survives the servers.
 vault: /backup/vault
-# How often `lifeboat run` takes a recovery point, and how often the logbook is made durable: what is
+# How often `lifeboat run` takes a recovery point (or never), and how often the logbook is made durable: what is
 # older than flush_interval (and a little) survives the loss of any store.
 point_every: 1h
 flush_interval: 5s
 # Small objects of the logbook become larger ones in the background; these are the defaults.
 # logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
+# `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.
+# alarm_before: 1h
+# Prometheus' endpoint of `lifeboat run`; without it there is none.
+# metrics: {listen: 127.0.0.1:9187}
 
 postgres:
   # A role with REPLICATION and, for `check`, pg_monitor.
@@ -260,7 +361,28 @@ postgres:
 
 kafka:
   bootstrap: [127.0.0.1:9092]
+  # By TLS (SSL and SASL_SSL listeners). ca: who signed the brokers' certificates, if not an authority
+  # that this machine trusts anyway; cert and key only for brokers that ask for a certificate.
+  # tls:
+  #   ca: /etc/lifeboat/kafka-ca.pem
+  #   cert: /etc/lifeboat/kafka-client.pem
+  #   key: /etc/lifeboat/kafka-client.key
+  #   key_password_file: /etc/lifeboat/kafka-client.password
+  #   verify_hostname: true
+  # With a password (SASL_SSL and SASL_PLAINTEXT listeners): PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+  # sasl:
+  #   mechanism: SCRAM-SHA-512
+  #   username: lifeboat
+  #   password_file: /etc/lifeboat/kafka.password
+  # Topics by pattern: * is any run of characters, ? is one; exclude wins.
   include: ["*"]
+  # exclude: ["debug-*"]
+  # Several archivers, each with a lifeboat.yaml and a state folder of its own and the same vault, share
+  # the partitions as members of this consumer group. All but one have `point_every: never`.
+  # archiver_group: lifeboat-archivers
+  # The log.dirs of each broker id, if this machine reaches them: then a lost Kafka gets its partitions
+  # back with their original offsets.
+  # log_dirs: {"0": [/var/lib/kafka]}
 
 clickhouse:
   url: http://127.0.0.1:8123

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,10 +21,29 @@ struct PostgresConfig {
   std::string os_user;                   // owner of the restored files; empty: the caller
 };
 
+struct KafkaTls {
+  std::filesystem::path ca;  // who signed the brokers' certificates; empty: whom the machine trusts
+  std::filesystem::path cert;  // Lifeboat's own, with `key`; may be empty
+  std::filesystem::path key;
+  std::string key_password;
+  bool verify_hostname = true;
+};
+
+struct KafkaSasl {
+  std::string mechanism;  // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+  std::string username;
+  std::string password;
+};
+
 struct KafkaConfig {
-  std::vector<std::string> bootstrap;     // host:port
+  std::vector<std::string> bootstrap;  // host:port
+  std::optional<KafkaTls> tls;
+  std::optional<KafkaSasl> sasl;
   std::vector<std::string> include{"*"};  // topic globs
   std::vector<std::string> exclude;       // wins over include
+  std::string archiver_group;  // archivers that share the partitions; empty: this one has them all
+  // Broker id -> its log.dirs, when this machine reaches them: then a restore can seed.
+  std::map<std::string, std::vector<std::filesystem::path>> log_dirs;
 };
 
 struct ClickHouseConfig {
@@ -51,10 +71,12 @@ struct Config {
   std::filesystem::path file;
   std::filesystem::path vault;
   std::filesystem::path state;  // journals of restores; default `lifeboat-state`
-  Millis point_every{3600000};  // schedule of `run`
+  Millis point_every{3600000};  // schedule of `run`; 0: it takes none
   Millis flush_interval{5000};  // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;
+  Millis alarm_before{3'600'000};  // warn when Kafka deletes what is not archived so soon
+  std::string metrics_listen;      // host:port of Prometheus' endpoint; empty: none
   std::optional<PostgresConfig> postgres;
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;

@@ -22,8 +22,21 @@ OpenVault open_vault(const Config& config) {
 }
 
 kafka::Config kafka_config(const Config& config) {
+  const auto& s = section(config.kafka, config, "kafka");
   kafka::Config out;
-  out.bootstrap = section(config.kafka, config, "kafka").bootstrap;
+  out.bootstrap = s.bootstrap;
+  if (s.tls) {
+    out.tls = kafka::TlsConfig{s.tls->ca.string(), s.tls->cert.string(), s.tls->key.string(),
+                               s.tls->key_password, s.tls->verify_hostname};
+  }
+  if (s.sasl) {
+    using kafka::SaslMechanism;
+    for (const auto mechanism :
+         {SaslMechanism::plain, SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
+      if (to_string(mechanism) != s.sasl->mechanism) continue;
+      out.sasl = kafka::SaslConfig{mechanism, s.sasl->username, s.sasl->password};
+    }
+  }
   return out;
 }
 

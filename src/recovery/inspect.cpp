@@ -5,16 +5,29 @@
 #include "base/error.hpp"
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
+#include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/fetcher.hpp"
 #include "postgres/server.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/retention.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 #include "zookeeper/tree.hpp"
 
 namespace lifeboat::recovery {
 namespace {
+
+// What is missing: a gap that one archiver recorded may be held by another's objects.
+std::vector<vault::Hole> holes_of(const vault::Logbook& logbook, const vault::LogSummary& log) {
+  if (log.gaps == 0) return {};
+  auto holes = logbook.coverage(log.log).holes;
+  for (auto& hole : holes) {
+    if (!hole.recorded) hole.why = "missing, and not recorded as lost";
+  }
+  return holes;
+}
 
 class Findings {
  public:
@@ -44,13 +57,15 @@ void check_vault(const Context& c, Findings& f) {
     f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
-      f.add("vault", "logbook", Finding::Level::problem, damaged.error.what(),
+      auto level = damaged.is_summary() ? Finding::Level::warning : Finding::Level::problem;
+      f.add("vault", "logbook", level, damaged.error.what(),
             "`lifeboat verify` says what it costs");
     }
     for (const auto& log : logbook.logs()) {
-      for (const auto& gap : logbook.gaps(log.log)) {
+      for (const auto& hole : holes_of(logbook, log)) {
         f.add("vault", "gap", Finding::Level::warning,
-              fmt::format("{} lacks [{}, {}): {}", gap.log.value, gap.from, gap.to, gap.why),
+              fmt::format("{} lacks [{}, {}): {}", log.log.value, hole.range.from, hole.range.to,
+                          hole.why),
               "take a new point: `lifeboat backup`");
       }
     }
@@ -82,6 +97,25 @@ void check_postgres(const Context& c, Findings& f) {
   });
 }
 
+// What Kafka is about to delete before it is archived.
+void check_retention(const Context& c, Findings& f) {
+  auto open = open_vault(c.config);
+  for (const auto& one : partitions_left(c, vault::Logbook::load(open.vault))) {
+    if (!alarming(one.left, c.config.alarm_before)) continue;
+    bool passed = one.left.kind == TimeLeft::Kind::passed;
+    auto what = passed
+                    ? fmt::format("[{}, {}) of {} is lost: retention has passed what is archived",
+                                  one.facts.next, one.facts.source_start, to_string(one.log))
+                    : fmt::format(
+                          "{} is not archived from {} on, and Kafka begins to delete it "
+                          "in about {}",
+                          to_string(one.log), one.facts.next, to_string(one.left));
+    f.add("kafka", "retention", Finding::Level::warning, what,
+          passed ? "start `lifeboat run`: the gap is recorded, and the rest archived"
+                 : "start `lifeboat run`, or see why it is slow; or raise the topic's retention");
+  }
+}
+
 void check_kafka(const Context& c, Findings& f) {
   f.guarded("kafka", [&] {
     kafka::Cluster cluster(kafka_config(c.config), c.clock);
@@ -96,6 +130,7 @@ void check_kafka(const Context& c, Findings& f) {
               fmt::format("{}/{} has no leader", topic.name, p.id), "see to its brokers");
       }
     }
+    check_retention(c, f);
   });
 }
 
@@ -161,8 +196,9 @@ std::map<std::string, Position> source_ends(const Context& c, nlohmann::json& st
       auto info = cluster.metadata();
       std::vector<kafka::TopicPartition> partitions;
       for (const auto& topic : info.topics) {
+        if (!kafka::is_chosen(topic, c.config.kafka->include, c.config.kafka->exclude)) continue;
         for (const auto& p : topic.partitions) {
-          if (!topic.internal && p.leader.value >= 0) partitions.push_back({topic.name, p.id});
+          if (p.leader.value >= 0) partitions.push_back({topic.name, p.id});
         }
       }
       for (const auto& [tp, offsets] : cluster.offsets(partitions)) {
@@ -201,6 +237,32 @@ nlohmann::json describe_log(const vault::LogSummary& log,
   if (auto it = ends.find(log.log.value); it != ends.end()) {
     out["source_end"] = it->second.value;
     out["behind"] = std::max<std::int64_t>(0, it->second - log.next);
+  }
+  return out;
+}
+
+// Of each partition: how long until Kafka deletes what is not archived. Empty while Kafka is down.
+nlohmann::json describe_retention(const Context& c, const vault::Logbook& logbook,
+                                  nlohmann::json& stores) {
+  auto out = nlohmann::json::array();
+  if (!stores.contains("kafka") || !stores["kafka"]["reachable"]) return out;
+  try {
+    for (const auto& one : partitions_left(c, logbook)) {
+      nlohmann::json left = nullptr;
+      if (one.left.kind == TimeLeft::Kind::known || one.left.kind == TimeLeft::Kind::passed) {
+        left = one.left.seconds;
+      }
+      out.push_back({{"log", log_name(one.log).value},
+                     {"next", one.facts.next.value},
+                     {"source_start", one.facts.source_start.value},
+                     {"source_end", one.facts.source_end.value},
+                     {"time_left", to_string(one.left)},
+                     {"seconds_left", left},
+                     {"alarm", alarming(one.left, c.config.alarm_before)}});
+    }
+  } catch (const Error& e) {
+    if (e.code() == Code::cancelled) throw;
+    stores["kafka"]["problem"] = e.what();
   }
   return out;
 }
@@ -255,6 +317,38 @@ std::vector<Finding> check_all(const Context& c) {
   return std::move(f.all);
 }
 
+namespace {
+
+vault::LogName newest_branch(const std::vector<vault::LogSummary>& logs, const kafka::LogId& log) {
+  kafka::LeaderEpoch newest(-1);
+  for (const auto& summary : logs) {
+    auto branch = parse_kafka_branch(summary.log);
+    if (branch && branch->log == log) newest = std::max(newest, branch->epoch);
+  }
+  return log_name_since(log, newest);
+}
+
+// The archivers that share the work, as the group's coordinator knows them.
+nlohmann::json archivers_of(const Context& c) {
+  const auto& group = c.config.kafka->archiver_group;
+  nlohmann::json out = {{"group", group}, {"members", nlohmann::json::array()}};
+  try {
+    auto found = kafka::Admin(kafka_config(c.config), c.clock).describe(group);
+    out["state"] = to_string(found.state);
+    for (const auto& member : found.members) {
+      out["members"].push_back({{"member", member.member_id},
+                                {"host", member.host},
+                                {"partitions", member.assignment.size()}});
+    }
+  } catch (const Error& e) {
+    if (e.code() == Code::cancelled) throw;
+    out["problem"] = e.what();
+  }
+  return out;
+}
+
+}  // namespace
+
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
   nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.string()}}},
                         {"now", to_string(c.clock.now())},
@@ -262,14 +356,32 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
                         {"logs", nlohmann::json::array()},
                         {"gaps", nlohmann::json::array()}};
   auto ends = source_ends(c, out["stores"]);
+  if (c.config.kafka && !c.config.kafka->archiver_group.empty()) out["archivers"] = archivers_of(c);
   auto logbook = vault::Logbook::load(vault);
-  for (const auto& log : logbook.logs()) {
+  out["retention"] = describe_retention(c, logbook, out["stores"]);
+  out["diverged"] = nlohmann::json::array();
+  const auto logs = logbook.logs();
+  for (const auto& log : logs) {
+    // The source's log is the one of the last branch: names are sorted by log, not by epoch.
+    auto branch = parse_kafka_branch(log.log);
+    auto end = branch ? ends.extract(log_name(branch->log).value) : decltype(ends)::node_type();
+    if (end.empty()) continue;
+    end.key() = newest_branch(logs, branch->log).value;
+    ends.insert(std::move(end));
+  }
+  for (const auto& log : logs) {
     out["logs"].push_back(describe_log(log, ends));
-    for (const auto& gap : logbook.gaps(log.log)) {
-      out["gaps"].push_back({{"log", gap.log.value},
-                             {"from", gap.from.value},
-                             {"to", gap.to.value},
-                             {"why", gap.why}});
+    if (auto branch = parse_kafka_branch(log.log)) {
+      out["diverged"].push_back({{"log", log_name(branch->log).value},
+                                 {"since_epoch", branch->epoch.value},
+                                 {"from", log.first.value},
+                                 {"archived_as", log.log.value}});
+    }
+    for (const auto& hole : holes_of(logbook, log)) {
+      out["gaps"].push_back({{"log", log.log.value},
+                             {"from", hole.range.from.value},
+                             {"to", hole.range.to.value},
+                             {"why", hole.why}});
     }
   }
   nlohmann::json points = {{"count", 0}, {"broken", 0}};

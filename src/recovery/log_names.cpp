@@ -51,6 +51,22 @@ std::optional<kafka::LogId> parse_kafka_log(const vault::LogName& name) {
                       PartitionId(*partition)};
 }
 
+vault::LogName log_name_since(const kafka::LogId& log, kafka::LeaderEpoch epoch) {
+  return {fmt::format("{}/epoch-{}", log_name(log).value, epoch.value)};
+}
+
+std::optional<KafkaBranch> parse_kafka_branch(const vault::LogName& name) {
+  constexpr std::string_view prefix = "epoch-";
+  const auto slash = name.value.rfind('/');
+  if (slash == std::string::npos) return std::nullopt;
+  auto last = std::string_view(name.value).substr(slash + 1);
+  auto log = parse_kafka_log({name.value.substr(0, slash)});
+  if (!log || !last.starts_with(prefix)) return std::nullopt;
+  auto epoch = number<std::int32_t>(last.substr(prefix.size()), 10);
+  if (!epoch || *epoch < -1) return std::nullopt;
+  return KafkaBranch{*log, kafka::LeaderEpoch(*epoch)};
+}
+
 vault::LogName groups_log_name(const std::string& cluster_id) {
   return {"kafka-groups/" + cluster_id};
 }

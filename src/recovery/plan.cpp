@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
 #include "base/error.hpp"
 #include "recovery/targets.hpp"
 
@@ -33,6 +37,23 @@ void check_sections(const Config& config, const std::set<Store>& stores,
     throw Error(Code::config, config.file.string(), "postgres.data_directory is missing",
                 "say where the cluster is to be put");
   }
+}
+
+// Seed when lifeboat.yaml names log dirs that can be here: a new broker may not have made its own
+// yet. Whether they are all that the new cluster has is seen when its topics stand.
+KafkaWay kafka_way(const Config& config, const PlanRequest& request) {
+  const auto& dirs = config.kafka->log_dirs;
+  const auto here = [](const auto& of) {
+    return std::all_of(of.second.begin(), of.second.end(), [](const auto& dir) {
+      return std::filesystem::is_directory(dir) || std::filesystem::is_directory(dir.parent_path());
+    });
+  };
+  const bool can = !dirs.empty() && std::all_of(dirs.begin(), dirs.end(), here);
+  if (request.kafka == KafkaWay::seed && dirs.empty()) {
+    throw Error(Code::config, config.file.string(), "kafka.log_dirs is missing",
+                "name each broker's log.dirs there, or restore by --kafka produce");
+  }
+  return request.kafka.value_or(can ? KafkaWay::seed : KafkaWay::produce);
 }
 
 void refuse_occupied(const Plan& plan) {
@@ -69,57 +90,96 @@ std::optional<Store> parse_store(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view to_string(KafkaWay way) {
+  return way == KafkaWay::seed ? "seed" : "produce";
+}
+
+std::optional<KafkaWay> parse_kafka_way(std::string_view name) {
+  for (KafkaWay way : {KafkaWay::seed, KafkaWay::produce}) {
+    if (name == to_string(way)) return way;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+using Add = std::function<void(Store store, const char* name, const char* title)>;
+
+void add_zookeeper_steps(const Add& add, bool clickhouse_lives, bool kafka_lives) {
+  if (kafka_lives && clickhouse_lives) {
+    add(Store::zookeeper, "zookeeper-hold-clickhouse", "Hold ClickHouse's consumption");
+  }
+  if (kafka_lives) {
+    add(Store::zookeeper, "zookeeper-brokers-stopped", "Wait until Kafka's brokers are stopped");
+  }
+  add(Store::zookeeper, "zookeeper-wait", "Wait for an empty ZooKeeper");
+  add(Store::zookeeper, "zookeeper-tree", "Write ZooKeeper's tree");
+  if (kafka_lives) add(Store::zookeeper, "zookeeper-kafka", "Wait for Kafka's brokers");
+  if (kafka_lives && clickhouse_lives) {
+    add(Store::zookeeper, "zookeeper-release-clickhouse", "Let ClickHouse consume again");
+  }
+}
+
+void add_kafka_steps(const Add& add, bool clickhouse_lives, KafkaWay way) {
+  if (clickhouse_lives) {
+    add(Store::kafka, "kafka-hold-clickhouse", "Hold ClickHouse and take its positions");
+  }
+  add(Store::kafka, "kafka-wait", "Wait for an empty Kafka");
+  if (clickhouse_lives) {
+    add(Store::kafka, "kafka-detach-clickhouse", "Prove the positions, detach the Kafka tables");
+  }
+  add(Store::kafka, "kafka-topics", "Create the topics");
+  if (way == KafkaWay::seed) {
+    add(Store::kafka, "seed-stop", "Find the partitions' folders");
+    add(Store::kafka, "seed-write", "Wait until the brokers are stopped, write the folders");
+    add(Store::kafka, "seed-start", "Wait for the brokers");
+    add(Store::kafka, "seed-verify", "Read everything back, compare with the logbook");
+    add(Store::kafka, "kafka-cursors", "Set the groups' cursors");
+  } else {
+    add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
+    add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");
+  }
+  add(Store::kafka, "kafka-configs", "Put the topics' configurations back");
+  if (clickhouse_lives) {
+    add(Store::kafka, "kafka-release-clickhouse", "Let ClickHouse consume again");
+  }
+}
+
+void add_clickhouse_steps(const Add& add, bool fill) {
+  add(Store::clickhouse, "clickhouse-wait", "Wait for an empty ClickHouse");
+  add(Store::clickhouse, "clickhouse-check", "Check the backup's files");
+  add(Store::clickhouse, "clickhouse-hold-groups", "Hold the consumer groups closed");
+  if (fill) add(Store::kafka, "fill-retention", "Let Kafka delete no more of what is missing");
+  add(Store::clickhouse, "clickhouse-data", "Restore the tables");
+  if (!fill) add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to the cut");
+  add(Store::clickhouse, "clickhouse-views", "Create the views");
+  if (fill) {
+    add(Store::kafka, "fill-topics", "Produce what Kafka has deleted into topics of their own");
+    add(Store::clickhouse, "fill-consume", "Let ClickHouse consume them, as the original topics");
+    add(Store::clickhouse, "fill-check", "Count what came through, remove the helpers");
+    add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to where that ends");
+  }
+  add(Store::clickhouse, "clickhouse-kafka-tables", "Create the Kafka tables");
+  add(Store::clickhouse, "clickhouse-release", "Let ClickHouse into its groups");
+  add(Store::clickhouse, "clickhouse-consume", "Wait until consumption passes the cut");
+  if (fill) add(Store::kafka, "fill-clean", "Delete these topics, put retention back");
+}
+
+}  // namespace
+
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_lives) {
+                                   bool kafka_lives, bool fill, KafkaWay kafka) {
   std::vector<PlannedStep> steps;
-  auto add = [&](Store store, const char* name, const char* title) {
+  const Add add = [&](Store store, const char* name, const char* title) {
     steps.push_back({name, store, title});
   };
   if (stores.contains(Store::postgres)) {
     add(Store::postgres, "postgres-data", "Write PostgreSQL's data directory");
     add(Store::postgres, "postgres-recovery", "Set up recovery from the logbook's WAL");
   }
-  if (stores.contains(Store::zookeeper)) {
-    if (kafka_lives && clickhouse_lives) {
-      add(Store::zookeeper, "zookeeper-hold-clickhouse", "Hold ClickHouse's consumption");
-    }
-    if (kafka_lives) {
-      add(Store::zookeeper, "zookeeper-brokers-stopped", "Wait until Kafka's brokers are stopped");
-    }
-    add(Store::zookeeper, "zookeeper-wait", "Wait for an empty ZooKeeper");
-    add(Store::zookeeper, "zookeeper-tree", "Write ZooKeeper's tree");
-    if (kafka_lives) add(Store::zookeeper, "zookeeper-kafka", "Wait for Kafka's brokers");
-    if (kafka_lives && clickhouse_lives) {
-      add(Store::zookeeper, "zookeeper-release-clickhouse", "Let ClickHouse consume again");
-    }
-  }
-  if (stores.contains(Store::kafka)) {
-    if (clickhouse_lives) {
-      add(Store::kafka, "kafka-hold-clickhouse", "Hold ClickHouse and take its positions");
-    }
-    add(Store::kafka, "kafka-wait", "Wait for an empty Kafka");
-    if (clickhouse_lives) {
-      add(Store::kafka, "kafka-detach-clickhouse", "Prove the positions, detach the Kafka tables");
-    }
-    add(Store::kafka, "kafka-topics", "Create the topics");
-    add(Store::kafka, "kafka-batches", "Produce the logbook's batches");
-    add(Store::kafka, "kafka-cursors", "Set the groups' cursors, translated");
-    add(Store::kafka, "kafka-configs", "Put the topics' configurations back");
-    if (clickhouse_lives) {
-      add(Store::kafka, "kafka-release-clickhouse", "Let ClickHouse consume again");
-    }
-  }
-  if (stores.contains(Store::clickhouse)) {
-    add(Store::clickhouse, "clickhouse-wait", "Wait for an empty ClickHouse");
-    add(Store::clickhouse, "clickhouse-check", "Check the backup's files");
-    add(Store::clickhouse, "clickhouse-hold-groups", "Hold the consumer groups closed");
-    add(Store::clickhouse, "clickhouse-data", "Restore the tables");
-    add(Store::clickhouse, "clickhouse-cursors", "Set the cursors to the cut");
-    add(Store::clickhouse, "clickhouse-views", "Create the views");
-    add(Store::clickhouse, "clickhouse-kafka-tables", "Create the Kafka tables");
-    add(Store::clickhouse, "clickhouse-release", "Let ClickHouse into its groups");
-    add(Store::clickhouse, "clickhouse-consume", "Wait until consumption passes the cut");
-  }
+  if (stores.contains(Store::zookeeper)) add_zookeeper_steps(add, clickhouse_lives, kafka_lives);
+  if (stores.contains(Store::kafka)) add_kafka_steps(add, clickhouse_lives, kafka);
+  if (stores.contains(Store::clickhouse)) add_clickhouse_steps(add, fill);
   if (stores.contains(Store::postgres)) {
     add(Store::postgres, "postgres-wait", "Wait until PostgreSQL has recovered");
   }
@@ -139,10 +199,13 @@ Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& r
   plan.overwrite = request.overwrite;
   bool clickhouse_lives = c.config.clickhouse && !request.stores.contains(Store::clickhouse);
   bool kafka_lives = c.config.kafka && !request.stores.contains(Store::kafka);
-  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives);
+  plan.accept_loss = request.accept_loss;
+  if (request.stores.contains(Store::kafka)) plan.kafka = kafka_way(c.config, request);
   plan.targets = look_at_targets(c, vault, point, request.stores);
   refuse_occupied(plan);
-  plan.warnings = foresee(c, vault, point, plan);
+  const auto foreseen = foresee(c, vault, point, plan);
+  plan.warnings = foreseen.warnings;
+  plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives, foreseen.fill, plan.kafka);
   return plan;
 }
 
@@ -151,6 +214,8 @@ nlohmann::json to_json(const Plan& plan) {
                         {"made", plan.made.value},  {"vault", plan.vault_id},
                         {"point", plan.point},      {"overwrite", plan.overwrite},
                         {"warnings", plan.warnings}};
+  if (plan.accept_loss) out["accept_loss"] = true;
+  if (plan.stores.contains(Store::kafka)) out["kafka"] = to_string(plan.kafka);
   if (plan.to) out["to"] = plan.to->value;
   out["stores"] = nlohmann::json::array();
   for (Store s : plan.stores) out["stores"].push_back(to_string(s));
@@ -183,6 +248,10 @@ Plan plan_from_json(const nlohmann::json& json) {
     json.at("point").get_to(plan.point);
     json.at("overwrite").get_to(plan.overwrite);
     json.at("warnings").get_to(plan.warnings);
+    plan.accept_loss = json.value("accept_loss", false);
+    const auto way = parse_kafka_way(json.value("kafka", "produce"));
+    if (!way) throw Error(Code::corrupt, "plan", "names an unknown way of restoring Kafka");
+    plan.kafka = *way;
     if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
     for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
     for (const auto& s : json.at("steps")) {
@@ -202,6 +271,10 @@ Plan plan_from_json(const nlohmann::json& json) {
 
 std::string describe(const Plan& plan) {
   std::string out = fmt::format("Plan {}\n  from point {}\n", plan.id, plan.point);
+  if (plan.stores.contains(Store::kafka)) {
+    out += plan.kafka == KafkaWay::seed ? "  Kafka by seeding the brokers' disks: same offsets\n"
+                                        : "  Kafka by producing anew: new offsets, translated\n";
+  }
   out += plan.to ? fmt::format("  PostgreSQL up to {}\n", to_string(*plan.to)) : "";
   for (const auto& t : plan.targets) {
     out += fmt::format("  into {} {}{}\n", to_string(t.store), t.name,

@@ -13,6 +13,12 @@ namespace lifeboat::recovery {
 
 enum class Store { postgres, clickhouse, kafka, zookeeper };
 std::string_view to_string(Store store);
+// How a lost Kafka comes back. Seed: partitions written into the log dirs of stopped brokers, with
+// their original offsets. Produce: sent to running brokers, with new offsets.
+enum class KafkaWay { produce, seed };
+std::string_view to_string(KafkaWay way);
+std::optional<KafkaWay> parse_kafka_way(std::string_view name);
+
 std::optional<Store> parse_store(std::string_view name);  // nullopt: no store's name
 
 struct PlanRequest {
@@ -20,6 +26,8 @@ struct PlanRequest {
   std::string point = "latest";     // as vault::resolve_point() takes it
   std::optional<Timestamp> to;      // PostgreSQL: up to this time; else the end of the WAL
   std::set<std::string> overwrite;  // names of targets that may hold something (see Target)
+  bool accept_loss = false;         // of events that neither Kafka nor the logbook holds
+  std::optional<KafkaWay> kafka;    // else: seed when lifeboat.yaml names log dirs that are here
 };
 
 // A thing that is written into, with the name that allows overwriting it.
@@ -45,6 +53,8 @@ struct Plan {
   std::set<Store> stores;
   std::optional<Timestamp> to;
   std::set<std::string> overwrite;
+  bool accept_loss = false;
+  KafkaWay kafka = KafkaWay::produce;
   std::vector<PlannedStep> steps;
   std::vector<Target> targets;
   std::vector<std::string> warnings;  // what will be lost or is only bounded
@@ -54,9 +64,11 @@ struct Plan {
 // lacks a store; config when lifeboat.yaml does. A target that is down is no error: its step waits.
 Plan make_plan(const Context& context, const vault::Vault& vault, const PlanRequest& request);
 
-// The steps for these stores, in order. Pure.
+// The steps for these stores, in order. `fill`: Kafka lives and has deleted what ClickHouse's cut
+// needs; it comes from the logbook. Pure.
 std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhouse_lives,
-                                   bool kafka_lives);
+                                   bool kafka_lives, bool fill = false,
+                                   KafkaWay kafka = KafkaWay::produce);
 
 nlohmann::json to_json(const Plan& plan);
 Plan plan_from_json(const nlohmann::json& json);  // Error(corrupt), Error(unsupported)

@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <condition_variable>
+#include <mutex>
+
 #include "base/error.hpp"
 #include "kafka/record_batch.hpp"
+#include "kafka/reencode.hpp"
+#include "recovery/batch_reader.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/log_names.hpp"
 
@@ -12,63 +17,161 @@ namespace {
 
 using kafka::BatchView;
 
-// All batches of the log in order, each once, also where several archivers wrote the same range.
-void for_each_batch(const vault::Logbook& logbook, const ReplayedLog& log,
-                    const std::function<void(const BatchView&)>& take) {
-  Offset next(log.summary.first.value);
-  logbook.read(
-      log_name(log.log), log.summary.first, log.summary.next,
-      [&](const vault::ExtentView& view) {
-        for (const auto& batch : kafka::split_batches(view.bytes).batches) {
-          if (batch.next_offset() <= next) continue;  // given by another extent
-          if (batch.base_offset().value >= view.wanted_to.value) continue;  // the next extent's
-          take(batch);
-          next = batch.next_offset();
-        }
-      },
-      vault::Holes::skip);
+constexpr Millis kTick{50};
+
+// The memory of extents that are read and not yet let go. The holders may outlive the budget's
+// user, so that they share its state.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(ByteCount most) : state_(std::make_shared<State>()), most_(most.value) {}
+
+  // Until less than the limit is held.
+  template <typename Check>
+  void wait(Check&& check) const {
+    std::unique_lock lock(state_->mutex);
+    while (state_->held >= most_) {
+      state_->freed.wait_for(lock, kTick);
+      lock.unlock();
+      check();
+      lock.lock();
+    }
+  }
+
+  std::shared_ptr<const std::string> hold(std::shared_ptr<const std::string> bytes) const {
+    {
+      std::lock_guard lock(state_->mutex);
+      state_->held += bytes->size();
+    }
+    const auto* raw = bytes.get();
+    return {raw, [bytes = std::move(bytes), state = state_](const std::string*) mutable {
+              const auto size = bytes->size();
+              bytes.reset();
+              std::lock_guard lock(state->mutex);
+              state->held -= size;
+              state->freed.notify_all();
+            }};
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::condition_variable freed;
+    std::uint64_t held = 0;
+  };
+  std::shared_ptr<State> state_;
+  std::uint64_t most_;
+};
+
+// One log on its way.
+struct Cursor {
+  // Transactions without an end count as aborted: their producer is gone.
+  Cursor(const vault::Logbook& logbook, const ReplayedLog& l)
+      : log(l),
+        reader(logbook, l.log, l.from, l.until),
+        filter(transactions_of(logbook, log_name(l.log), Position(l.from.value),
+                               Position(l.until.value))
+                   .never_committed()) {}
+
+  ReplayedLog log;
+  BatchReader reader;
+  kafka::ReplayFilter filter;
+  kafka::Reencoder reencoder;
+  Offset there;  // where an interrupted run has left the partition
+  Offset expected{0};
+  bool begun = false;
+  kafka::OffsetTranslation translation{Offset(0)};
+};
+
+void begin(kafka::RawProducer& producer, Cursor& cursor, Offset base) {
+  if (cursor.begun) return;
+  if (base != cursor.there) {
+    throw Error(
+        Code::conflict, kafka::to_string(cursor.log.into),
+        fmt::format("ends at offset {}, within a batch: somebody else wrote into it", cursor.there),
+        "stop the producers, empty Kafka, and make a new plan");
+  }
+  producer.begin(cursor.log.into, base);
+  cursor.begun = true;
+}
+
+// What of a batch is wanted of its extent: as it is where a broker takes it so.
+void produce_batch(kafka::RawProducer& producer, Cursor& cursor, const BatchView& batch,
+                   const vault::OwnedExtent& extent,
+                   const std::shared_ptr<const std::string>& owner) {
+  if (cursor.filter.decide(batch) != kafka::Replay::keep) return;
+  const Offset base = cursor.expected;
+  auto made = kafka::make_producible(cursor.reencoder, batch, cursor.log.log.topic_partition(),
+                                     Offset(extent.wanted_from.value),
+                                     Offset(extent.wanted_to.value), base, cursor.translation);
+  if (!made) return;
+  cursor.expected = base + made->records;
+  if (cursor.expected <= cursor.there) return;  // an interrupted run produced it
+  begin(producer, cursor, base);
+  if (!made->rewritten) return producer.produce(cursor.log.into, owner, batch);
+  auto rewritten = std::make_shared<const std::string>(std::move(*made->rewritten));
+  producer.produce(cursor.log.into, rewritten, BatchView::parse(*rewritten));
+}
+
+// Extent by extent, the logs in turn, so that all partitions have something on its way.
+void feed(const Context& c, std::vector<Cursor>& cursors, kafka::RawProducer& producer,
+          const ReplayOptions& options) {
+  MemoryBudget budget(options.memory);
+  for (bool any = true; any;) {
+    any = false;
+    for (auto& cursor : cursors) {
+      budget.wait([&] {
+        c.cancel.check();
+        producer.check();
+      });
+      any |= cursor.reader.step([&](const vault::OwnedExtent& extent, const auto& batches) {
+        c.cancel.check();
+        const auto owner = budget.hold(extent.bytes);
+        for (const auto& batch : batches) produce_batch(producer, cursor, batch, extent, owner);
+        if (options.progress) options.progress(extent.bytes->size());
+      });
+    }
+  }
+  producer.flush(c.cancel);
+}
+
+void check_ends(kafka::Cluster& cluster, const std::vector<Cursor>& cursors) {
+  std::vector<kafka::TopicPartition> partitions;
+  for (const auto& cursor : cursors) partitions.push_back(cursor.log.into);
+  const auto ends = cluster.offsets(partitions);
+  for (const auto& cursor : cursors) {
+    const Offset end = ends.at(cursor.log.into).high_watermark;
+    if (end == cursor.expected) continue;
+    throw Error(Code::conflict, kafka::to_string(cursor.log.into),
+                fmt::format("ends at offset {}, but the logbook's batches end at {}: somebody else "
+                            "wrote into it",
+                            end, cursor.expected),
+                "stop the producers, empty Kafka, and make a new plan");
+  }
 }
 
 }  // namespace
 
-kafka::OffsetTranslation replay_log(const Context& c, const vault::Logbook& logbook,
-                                    kafka::Cluster& cluster, kafka::RawProducer& producer,
-                                    const ReplayedLog& log, ReplayProgress& progress) {
-  auto tp = log.log.topic_partition();
-  // Transactions without an end count as aborted: their producer is gone.
-  kafka::ReplayFilter filter(
-      transactions_of(logbook, log_name(log.log), log.summary.first, log.summary.next)
-          .never_committed());
-  Offset there = cluster.offsets({tp}).at(tp).high_watermark;
-  kafka::OffsetTranslation translation(Offset(0));
-  Offset expected(0);
-  for_each_batch(logbook, log, [&](const BatchView& batch) {
-    c.cancel.check();
-    progress.add(batch.bytes().size());
-    if (filter.decide(batch) != kafka::Replay::keep) return;
-    Offset base = expected;
-    expected = expected + (batch.next_offset() - batch.base_offset());
-    translation.add(batch.base_offset(), batch.next_offset(), base);
-    if (expected <= there) return;  // an interrupted run produced it
-    producer.produce(tp, std::string(batch.bytes()), [base, tp](Offset, Offset, Offset landed) {
-      if (landed == base) return;
-      throw Error(Code::conflict, kafka::to_string(tp),
-                  fmt::format("a batch landed at offset {} instead of {}: somebody else writes "
-                              "into the partition",
-                              landed, base),
-                  "stop the producers, empty Kafka, and make a new plan");
-    });
-  });
-  producer.flush(c.cancel);
-  Offset end = cluster.offsets({tp}).at(tp).high_watermark;
-  if (end != expected) {
-    throw Error(Code::conflict, kafka::to_string(tp),
-                fmt::format("ends at offset {}, but the logbook's batches end at {}: somebody else "
-                            "wrote into it",
-                            end, expected),
-                "stop the producers, empty Kafka, and make a new plan");
+Translations replay(const Context& c, const vault::Logbook& logbook,
+                    const std::vector<ReplayedLog>& logs, const ReplayOptions& options) {
+  if (logs.empty()) return {};
+  const auto config = kafka_config(c.config);
+  kafka::Cluster cluster(config, c.clock, &c.cancel);
+  kafka::RawProducer producer(config, c.clock,
+                              {.max_queued = options.memory, .identity = options.identity});
+  if (options.keep_identity) options.keep_identity(producer.identity());
+  std::vector<Cursor> cursors;
+  std::vector<kafka::TopicPartition> partitions;
+  for (const auto& log : logs) {
+    cursors.emplace_back(logbook, log);
+    partitions.push_back(log.into);
   }
-  return translation;
+  const auto there = cluster.offsets(partitions);
+  for (auto& cursor : cursors) cursor.there = there.at(cursor.log.into).high_watermark;
+  feed(c, cursors, producer, options);
+  check_ends(cluster, cursors);
+  Translations out;
+  for (auto& cursor : cursors) out[cursor.log.into] = std::move(cursor.translation);
+  return out;
 }
 
 }  // namespace lifeboat::recovery

@@ -16,7 +16,8 @@ std::map<kafka::TopicPartition, Offset> cut_now(RestoreSession& s, const std::st
   const auto& cut = s.clickhouse_document().cut;
   auto out = cut.cut.at(group);
   for (auto& [tp, offset] : out) {
-    if (auto translation = s.translation(tp)) offset = translation->translate(offset);
+    auto translation = s.translation(tp);
+    offset = translation ? translation->translate(offset) : after_fill(s, group, tp, offset);
   }
   return out;
 }
@@ -32,6 +33,21 @@ void check_identities(RestoreSession& s) {
     throw Error(Code::unsupported, "topic " + chosen.topic.name,
                 "was made again between the point and the loss: the cut counts in another log",
                 "choose a point that was taken after that");
+  }
+}
+
+// Retention may have gone on since the plan was made.
+void refuse_deleted(RestoreSession& s, const std::string& group) {
+  const auto cursors = cut_now(s, group);
+  std::vector<kafka::TopicPartition> partitions;
+  for (const auto& [tp, offset] : cursors) partitions.push_back(tp);
+  for (const auto& [tp, ends] : s.cluster().offsets(partitions)) {
+    if (ends.log_start <= cursors.at(tp)) continue;
+    throw Error(Code::refused, kafka::to_string(tp),
+                fmt::format("Kafka deleted [{}, {}) since the plan was made", cursors.at(tp),
+                            ends.log_start),
+                fmt::format("make a new plan: `lifeboat restore clickhouse --overwrite '{}'`",
+                            s.context.config.clickhouse->url));
   }
 }
 
@@ -117,6 +133,7 @@ void clickhouse_cursors(RestoreSession& s) {
   hold_groups(s);
   const auto& schema = s.clickhouse_schema();
   for (const auto& [group, cut] : s.clickhouse_document().cut.cut) {
+    refuse_deleted(s, group);
     s.commit(s.hold(group, clickhouse::topics_of(schema, group)), group, cut_now(s, group));
   }
 }

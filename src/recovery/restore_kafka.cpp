@@ -21,7 +21,7 @@ const std::map<std::string, std::string> kWhileRestoring = {
     {"retention.ms", "-1"},
     {"retention.bytes", "-1"},
     {"compression.type", "producer"},
-    {"max.message.bytes", "104857588"},
+    {"max.message.bytes", "2147483647"},
     {"message.timestamp.type", "CreateTime"},
     {"message.timestamp.before.max.ms", "9223372036854775807"},
     {"message.timestamp.after.max.ms", "9223372036854775807"}};
@@ -90,23 +90,57 @@ GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& 
   return out;
 }
 
-void create_topic(RestoreSession& s, const ChosenTopic& chosen) {
-  auto& kept = s.journal.data()["kafka_topics"];
-  auto existing = s.cluster().metadata();
-  const auto* found = existing.topic(chosen.topic.name);
-  if (found && kept.contains(chosen.topic.name)) return;  // made by an interrupted run
-  if (found) s.admin().delete_topic(chosen.topic.name);   // empty, or allowed: kafka_wait looked
-  int replication =
-      std::min<int>(chosen.topic.replication, static_cast<int>(existing.brokers.size()));
-  if (replication < chosen.topic.replication) {
+// A broker that has just started may not have told of it before.
+void delete_empty(RestoreSession& s, const kafka::TopicInfo& topic) {
+  const auto target = fmt::format("{}", fmt::join(s.context.config.kafka->bootstrap, ","));
+  std::vector<kafka::TopicPartition> partitions;
+  for (const auto& p : topic.partitions) {
+    if (p.leader.value >= 0) partitions.push_back({topic.name, p.id});
+  }
+  for (const auto& [tp, ends] : s.cluster().offsets(partitions)) {
+    if (ends.high_watermark.value == 0 || s.may_overwrite(target)) continue;
+    throw Error(Code::refused, "topic " + topic.name, "holds records; it was left untouched",
+                fmt::format("empty Kafka, or make a new plan with --overwrite '{}'", target));
+  }
+  s.admin().delete_topic(topic.name);
+}
+
+int replication_for(RestoreSession& s, const SavedTopic& topic, std::size_t brokers) {
+  const int replication = std::min<int>(topic.replication, static_cast<int>(brokers));
+  if (replication < topic.replication) {
     s.notes.push_back(fmt::format("topic {} had {} replicas and gets {}: so many brokers are up",
-                                  chosen.topic.name, chosen.topic.replication, replication));
+                                  topic.name, topic.replication, replication));
     s.context.reporter.note(s.notes.back());
   }
+  return replication;
+}
+
+// False: it exists, though the brokers did not tell of it when they were asked.
+bool try_create(RestoreSession& s, const SavedTopic& topic, int replication) {
+  auto& kept = s.journal.data()["kafka_topics"];
   // The mark comes first: a topic that exists unmarked is somebody else's.
-  kept[chosen.topic.name] = true;
+  kept[topic.name] = true;
   s.journal.save();
-  s.admin().create_topic(chosen.topic.name, chosen.topic.partitions, replication, kWhileRestoring);
+  try {
+    s.admin().create_topic(topic.name, topic.partitions, replication, kWhileRestoring);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Code::conflict) throw;
+  }
+  kept.erase(topic.name);
+  s.journal.save();
+  return false;
+}
+
+void create_topic(RestoreSession& s, const ChosenTopic& chosen) {
+  const auto& name = chosen.topic.name;
+  s.wait_until("making topic " + name, [&] {
+    const auto existing = s.cluster().metadata();
+    const auto* found = existing.topic(name);
+    if (found && s.journal.data()["kafka_topics"].contains(name)) return true;  // by an earlier run
+    if (found) delete_empty(s, *found);
+    return try_create(s, chosen.topic, replication_for(s, chosen.topic, existing.brokers.size()));
+  });
 }
 
 std::vector<std::string> topic_names(RestoreSession& s) {
@@ -142,6 +176,23 @@ void hold_groups(RestoreSession& s) {
 }
 
 }  // namespace
+
+// A run that goes on with an interrupted one's work goes on as the same producer, so that what the
+// first one still had on its way is not taken twice.
+ReplayOptions replay_options(RestoreSession& s) {
+  const auto cluster_id = s.cluster().metadata().cluster_id;
+  ReplayOptions options;
+  const auto& kept = s.journal.data()["kafka_producer"];
+  if (kept.is_object() && kept.at("cluster") == cluster_id) {
+    options.identity = {kept.at("id").get<std::int64_t>(), kept.at("epoch").get<std::int16_t>()};
+  }
+  options.keep_identity = [&s, cluster_id](kafka::Cluster::ProducerIdentity producer) {
+    s.journal.data()["kafka_producer"] = {
+        {"cluster", cluster_id}, {"id", producer.id}, {"epoch", producer.epoch}};
+    s.journal.save();
+  };
+  return options;
+}
 
 // Before the new Kafka starts: a broker at the old address would take the positions away.
 void kafka_hold_clickhouse(RestoreSession& s) {
@@ -194,25 +245,30 @@ void kafka_topics(RestoreSession& s) {
     s.context.cancel.check();
     create_topic(s, chosen);
   }
-  hold_groups(s);
+  // The brokers will be stopped for a seed, and nobody can be held meanwhile.
+  if (s.plan.kafka == KafkaWay::produce) hold_groups(s);
 }
 
 void kafka_batches(RestoreSession& s) {
   hold_groups(s);
   std::uint64_t total = 0;
+  std::uint64_t handled = 0;
   std::vector<ReplayedLog> logs;
   for (const auto& chosen : s.chosen_topics()) {
     for (const auto& summary : chosen.summaries) {
       auto log = *parse_kafka_log(summary.log);
-      logs.push_back({log, summary});
+      logs.push_back(
+          {log, Offset(summary.first.value), Offset(summary.next.value), log.topic_partition()});
       total += summary.bytes.value;
     }
   }
-  kafka::RawProducer producer(kafka_config(s.context.config), s.context.clock);
-  ReplayProgress progress(s.context.reporter, total);
-  for (const auto& log : logs) {
-    auto translation = replay_log(s.context, s.logbook(), s.cluster(), producer, log, progress);
-    s.keep_translation(log.log.topic_partition(), translation);
+  ReplayOptions options = replay_options(s);
+  options.progress = [&](std::uint64_t bytes) {
+    handled += bytes;
+    s.context.reporter.progress("batches", handled, total, "bytes");
+  };
+  for (const auto& [partition, translation] : replay(s.context, s.logbook(), logs, options)) {
+    s.keep_translation(partition, translation);
   }
   s.journal.save();
 }

@@ -13,6 +13,7 @@
 #include "kafka/offset_translation.hpp"
 #include "recovery/apply.hpp"
 #include "recovery/clickhouse_document.hpp"
+#include "recovery/replay.hpp"
 #include "recovery/targets.hpp"
 
 // What the steps of one apply() share. Used by apply.cpp and restore_<store>.cpp only.
@@ -99,6 +100,12 @@ class RestoreSession {
   std::unique_ptr<clickhouse::Hold> clickhouse_hold_;
 };
 
+// How a replay goes on with an interrupted one's work: as the same producer.
+ReplayOptions replay_options(RestoreSession& s);
+// A group's cursor in a living topic: the cut, or where what came from the logbook ends.
+Offset after_fill(RestoreSession& s, const std::string& group, const kafka::TopicPartition& tp,
+                  Offset cut);
+
 // The steps, by store; each can be run again after a crash in it.
 void postgres_data(RestoreSession& s);
 void postgres_recovery(RestoreSession& s);
@@ -114,6 +121,10 @@ void kafka_wait(RestoreSession& s);
 void kafka_detach_clickhouse(RestoreSession& s);
 void kafka_topics(RestoreSession& s);
 void kafka_batches(RestoreSession& s);
+void seed_stop(RestoreSession& s);
+void seed_write(RestoreSession& s);
+void seed_start(RestoreSession& s);
+void seed_verify(RestoreSession& s);
 void kafka_cursors(RestoreSession& s);
 void kafka_configs(RestoreSession& s);
 void kafka_release_clickhouse(RestoreSession& s);
@@ -121,6 +132,11 @@ void clickhouse_wait(RestoreSession& s);
 void clickhouse_check(RestoreSession& s);
 void clickhouse_hold_groups(RestoreSession& s);
 void clickhouse_data(RestoreSession& s);
+void fill_retention(RestoreSession& s);
+void fill_topics(RestoreSession& s);
+void fill_consume(RestoreSession& s);
+void fill_check(RestoreSession& s);
+void fill_clean(RestoreSession& s);
 void clickhouse_cursors(RestoreSession& s);
 void clickhouse_views(RestoreSession& s);
 void clickhouse_kafka_tables(RestoreSession& s);

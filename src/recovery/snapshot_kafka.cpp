@@ -8,16 +8,6 @@
 namespace lifeboat::recovery {
 namespace {
 
-bool chosen(const KafkaConfig& config, const std::string& topic) {
-  auto any = [&](const std::vector<std::string>& globs) {
-    for (const auto& glob : globs) {
-      if (kafka::glob_matches(glob, topic)) return true;
-    }
-    return false;
-  };
-  return any(config.include) && !any(config.exclude);
-}
-
 KafkaDocument read_kafka(const Context& c) {
   kafka::Cluster cluster(kafka_config(c.config), c.clock);
   kafka::Admin admin(kafka_config(c.config), c.clock);
@@ -25,8 +15,12 @@ KafkaDocument read_kafka(const Context& c) {
   KafkaDocument out;
   out.cluster_id = info.cluster_id;
   for (const auto& topic : info.topics) {
-    if (topic.internal || topic.partitions.empty() || !chosen(*c.config.kafka, topic.name))
+    const auto& config = *c.config.kafka;
+    // Kafka makes its internal topics by itself.
+    if (topic.internal || topic.partitions.empty() ||
+        !kafka::is_chosen(topic, config.include, config.exclude)) {
       continue;
+    }
     out.topics.push_back({topic.name, topic.topic_id, static_cast<int>(topic.partitions.size()),
                           static_cast<int>(topic.partitions.front().replicas.size()),
                           admin.topic_configs(topic.name)});

@@ -11,6 +11,7 @@
 #include "kafka/cluster.hpp"
 #include "postgres/restore.hpp"
 #include "recovery/clickhouse_document.hpp"
+#include "recovery/fill.hpp"
 #include "recovery/log_names.hpp"
 #include "zookeeper/kafka_nodes.hpp"
 #include "zookeeper/tree.hpp"
@@ -52,16 +53,40 @@ void refuse_consumers(const Context& c, kafka::Admin& admin, const std::string& 
       "stop these consumers, then make the plan again: only one cluster may consume");
 }
 
+// True: something is to come from the logbook.
+bool foresee_fill(const Context& c, const vault::Vault& vault, const ClickHouseCut& cut,
+                  bool accept_loss, std::vector<std::string>& warnings) {
+  const auto missing = missing_ranges(c, vault::Logbook::load(vault), cut);
+  std::vector<std::string> lost;
+  for (const auto& range : missing) {
+    warnings.push_back(
+        fmt::format("Kafka has deleted {}: it comes from the logbook, meanwhile the "
+                    "topic's retention is lifted",
+                    to_string(range)));
+    for (const auto& hole : range.lost) {
+      lost.push_back(fmt::format("{} [{}, {})", kafka::to_string(range.log.topic_partition()),
+                                 hole.from, hole.to));
+    }
+  }
+  if (!lost.empty() && !accept_loss) {
+    throw Error(
+        Code::refused, "Kafka",
+        fmt::format("retention took events that neither the point nor the logbook holds: {}",
+                    fmt::join(lost, ", ")),
+        "choose a newer point (`lifeboat points`), or give these up by --accept-loss");
+  }
+  for (const auto& range : lost) warnings.push_back("LOST, held nowhere: " + range);
+  return !missing.empty();
+}
+
 void foresee_cut(const Context& c, const ClickHouseDocument& document,
                  std::vector<std::string>& warnings) {
   if (document.cut.cut.empty()) return;
   kafka::Cluster cluster(kafka_config(c.config), c.clock);
   kafka::Admin admin(kafka_config(c.config), c.clock);
   auto info = cluster.metadata();
-  std::vector<std::string> lost;
   for (const auto& [group, cut] : document.cut.cut) {
     refuse_consumers(c, admin, group);
-    std::vector<kafka::TopicPartition> partitions;
     for (const auto& [tp, offset] : cut) {
       const auto* topic = info.topic(tp.topic);
       auto id = document.cut.topic_ids.find(tp.topic);
@@ -71,21 +96,7 @@ void foresee_cut(const Context& c, const ClickHouseDocument& document,
             "is not the one that the point's cut counts in: it was lost or made again since",
             "restore kafka together with clickhouse, or choose a newer point");
       }
-      partitions.push_back(tp);
     }
-    auto offsets = cluster.offsets(partitions);
-    for (const auto& [tp, offset] : cut) {
-      const auto& now = offsets.at(tp);
-      if (now.log_start > offset) {
-        lost.push_back(fmt::format("{} [{}, {})", kafka::to_string(tp), offset, now.log_start));
-      }
-    }
-  }
-  if (!lost.empty()) {
-    throw Error(
-        Code::refused, "Kafka",
-        fmt::format("retention took events that the point lacks: {}", fmt::join(lost, ", ")),
-        "choose a newer point (`lifeboat points`)");
   }
   if (!document.cut.exact) {
     warnings.push_back(
@@ -207,12 +218,15 @@ std::vector<Target> look_at_targets(const Context& c, const vault::Vault& vault,
   return out;
 }
 
-std::vector<std::string> foresee(const Context& c, const vault::Vault& vault,
-                                 const vault::RecoveryPoint& point, const Plan& plan) {
-  std::vector<std::string> warnings;
+Foreseen foresee(const Context& c, const vault::Vault& vault, const vault::RecoveryPoint& point,
+                 const Plan& plan) {
+  Foreseen out;
+  auto& warnings = out.warnings;
   if (plan.stores.contains(Store::kafka)) foresee_kafka(vault, point, warnings);
   if (plan.stores.contains(Store::clickhouse) && !plan.stores.contains(Store::kafka)) {
-    foresee_cut(c, clickhouse_document_from_json(point.stores.at("clickhouse")), warnings);
+    const auto document = clickhouse_document_from_json(point.stores.at("clickhouse"));
+    foresee_cut(c, document, warnings);
+    out.fill = foresee_fill(c, vault, document.cut, plan.accept_loss, warnings);
   }
   if (plan.stores.contains(Store::zookeeper) && c.config.kafka &&
       !plan.stores.contains(Store::kafka)) {
@@ -223,7 +237,7 @@ std::vector<std::string> foresee(const Context& c, const vault::Vault& vault,
   if (plan.stores.contains(Store::kafka)) {
     warnings.push_back("keep producers away from Kafka until its batches are restored");
   }
-  return warnings;
+  return out;
 }
 
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point) {

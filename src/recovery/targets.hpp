@@ -18,10 +18,14 @@ Target zookeeper_target(const Context& context);
 Target kafka_target(const Context& context, const KafkaDocument& document);
 Target clickhouse_target(const Context& context, const std::vector<std::string>& databases);
 
-// Warnings: gaps, bounded cuts, members that would be taken out of a group. Error(refused) when the
-// plan cannot work: retention passed the cut, the topics are others, somebody consumes.
-std::vector<std::string> foresee(const Context& context, const vault::Vault& vault,
-                                 const vault::RecoveryPoint& point, const Plan& plan);
+struct Foreseen {
+  std::vector<std::string> warnings;  // gaps, bounded cuts, what retention took
+  bool fill = false;                  // retention passed the cut: the logbook fills the range
+};
+// Error(refused) when the plan cannot work: what retention took is not in the logbook either (and
+// the plan does not accept that), the topics are others, somebody consumes.
+Foreseen foresee(const Context& context, const vault::Vault& vault,
+                 const vault::RecoveryPoint& point, const Plan& plan);
 
 // The point's documents.
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point);

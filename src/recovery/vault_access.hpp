@@ -9,8 +9,8 @@
 // the vault.
 namespace lifeboat::recovery {
 
-// When run as root and lifeboat.yaml names postgres.os_user: gives the vault's folder to that user's
-// group, set-group-id, so that all that is written into it can be read by the group.
+// When run as root and lifeboat.yaml names postgres.os_user: gives the vault's folder to that
+// user's group, set-group-id, so that all that is written into it can be read by the group.
 void share_vault_with_postgres(const Config& config);
 
 // Error(denied), with what to do, unless postgres.os_user can read the vault's root object and run

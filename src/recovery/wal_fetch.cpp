@@ -51,9 +51,9 @@ bool wal_fetch(const vault::Vault& vault, const std::string& name,
                const std::filesystem::path& destination) {
   auto cluster = cluster_of(vault);
   auto logbook = vault::Logbook::load(vault);
-  if (!logbook.damaged().empty()) {
+  if (auto lost = logbook.lost()) {
     // A damaged object may be what hides the next WAL: the end must not be taken from it.
-    throw logbook.damaged().front().error;
+    throw lost->error;
   }
   if (auto timeline = postgres::parse_history_file_name(name)) {
     return fetch_history(logbook, cluster, *timeline, destination);

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <thread>
 
 #include "base/error.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/backup.hpp"
+#include "serve/metrics.hpp"
 #include "serve/schedule.hpp"
+#include "serve/watch.hpp"
 #include "vault/points.hpp"
 
 namespace lifeboat::serve {
@@ -95,6 +98,7 @@ class StatusLog {
  public:
   void tell(const recovery::ArchiveStatus& status, std::chrono::steady_clock::time_point now) {
     tell_changes("PostgreSQL", postgres_error_, status.postgres_error);
+    tell_changes("the archivers' group", group_error_, status.group_error);
     tell_changes("the vault", vault_error_, status.vault_error.value_or(""));
     if (last_ && now - *last_ < kStatusEvery) return;
     last_ = now;
@@ -120,6 +124,7 @@ class StatusLog {
 
   std::optional<std::chrono::steady_clock::time_point> last_;
   std::string postgres_error_;
+  std::string group_error_;
   std::string vault_error_;
 };
 
@@ -159,16 +164,26 @@ void run_daemon(const recovery::Context& context, vault::Vault vault) {
   if (!archiving) return;  // cancelled
   release_what_a_crash_held(context);
   recovery::Archiver archiver(context, vault);
-  PointThread points(context, vault);
-  spdlog::info("archiving into {}; a point every {} s", vault.store().describe(),
-               context.config.point_every.count() / 1000);
+  std::optional<PointThread> points;
+  if (context.config.point_every > Millis(0)) points.emplace(context, vault);
+  spdlog::info("archiving into {}; {}", vault.store().describe(),
+               points ? fmt::format("a point every {} s", context.config.point_every.count() / 1000)
+                      : "no points");
+  Watch watch(context, vault);
+  std::optional<MetricsServer> metrics;
+  if (!context.config.metrics_listen.empty()) {
+    metrics.emplace(context.config.metrics_listen, [&] {
+      return metrics_text(archiver.status(), watch.last(), context.clock.now());
+    });
+    spdlog::info("metrics at http://{}/metrics", context.config.metrics_listen);
+  }
   StatusLog log;
   do {
     archiver.check();
     log.tell(archiver.status(), context.clock.steady());
   } while (context.cancel.sleep_for(kTick));
   spdlog::info("stopping: what was received is made durable");
-  points.request_stop();
+  if (points) points->request_stop();
   archiver.stop();
 }
 

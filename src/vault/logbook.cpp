@@ -52,7 +52,7 @@ struct Logbook::Impl {
                   "run lifeboat verify: it names the ranges that are lost");
     }
     return while_doing("reading log " + copy.stored.extent.log.value,
-                       [&] { return open_extent(copy.object, copy.stored, *bytes); });
+                       [&] { return open_extent(copy.object, copy.stored, std::move(*bytes)); });
   }
 
   // Of the copies the first that can be read. nullptr: none can, see `damage`.
@@ -70,8 +70,7 @@ struct Logbook::Impl {
     return nullptr;
   }
 
-  void visit(const LogName& name, Place place, Position& at, Position to,
-             const std::function<void(const ExtentView&)>& take) {
+  OwnedExtent open(const LogName& name, Place place, Position at, Position to) {
     std::string bytes;
     std::optional<Error> damage;
     const Copy* copy = read_best(place, bytes, damage);
@@ -86,23 +85,19 @@ struct Logbook::Impl {
     }
     if (copy == nullptr) throw *damage;
     const Extent& extent = copy->stored.extent;
-    Position until = std::min(extent.next, to);
-    take({extent.base, extent.next, bytes, at, until, extent});
-    at = until;
+    return {std::make_shared<const std::string>(std::move(bytes)), at, std::min(extent.next, to),
+            extent};
   }
 
-  void read(const LogName& name, Position from, Position to,
-            const std::function<void(const ExtentView&)>& take, Holes holes) {
-    for (Position at = from; at < to;) {
+  std::optional<OwnedExtent> read_one(const LogName& name, Position at, Position to, Holes holes) {
+    while (at < to) {
       Place place = look(name, at);
-      if (!place.copies.empty()) {
-        visit(name, std::move(place), at, to, take);
-        continue;
-      }
+      if (!place.copies.empty()) return open(name, std::move(place), at, to);
       Position next = std::min(place.next.value_or(to), to);
       if (holes == Holes::refuse) throw_missing(name, {at, next});
       at = next;
     }
+    return std::nullopt;
   }
 
   std::size_t refresh() {
@@ -120,6 +115,7 @@ struct Logbook::Impl {
       }
     }
     for (const auto& object : index.damaged()) {
+      if (object.is_summary()) continue;
       what += "; " + object.object + " cannot be read and may have held it";
     }
     throw Error(Code::not_found, name.value, what,
@@ -145,6 +141,13 @@ std::size_t Logbook::refresh() {
 std::vector<DamagedObject> Logbook::damaged() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->index.damaged();
+}
+
+std::optional<DamagedObject> Logbook::lost() const {
+  for (auto& one : damaged()) {
+    if (!one.is_summary()) return one;
+  }
+  return std::nullopt;
 }
 
 std::vector<LogSummary> Logbook::logs() const {
@@ -194,7 +197,16 @@ std::vector<Gap> Logbook::gaps(const LogName& name) const {
 
 void Logbook::read(const LogName& log, Position from, Position to,
                    const std::function<void(const ExtentView&)>& visit, Holes holes) const {
-  impl_->read(log, from, to, visit, holes);
+  while (auto read = impl_->read_one(log, from, to, holes)) {
+    const Extent& extent = read->extent;
+    visit({extent.base, extent.next, *read->bytes, read->wanted_from, read->wanted_to, extent});
+    from = read->wanted_to;
+  }
+}
+
+std::optional<OwnedExtent> Logbook::read_one(const LogName& log, Position from, Position to,
+                                             Holes holes) const {
+  return impl_->read_one(log, from, to, holes);
 }
 
 std::string Logbook::read_bytes(const LogName& log, Position from, Position to) const {

@@ -36,9 +36,19 @@ struct ExtentView {
   const Extent& extent;
 };
 
+// The same, owning its bytes.
+struct OwnedExtent {
+  std::shared_ptr<const std::string> bytes;
+  Position wanted_from;
+  Position wanted_to;
+  Extent extent;
+};
+
 struct DamagedObject {
   std::string object;
   Error error;
+  // With a damaged summary nothing is lost: the footers were read instead.
+  bool is_summary() const { return object.starts_with("index/"); }
 };
 
 enum class Holes { refuse, skip };
@@ -60,6 +70,8 @@ class Logbook {
   std::size_t refresh();
 
   std::vector<DamagedObject> damaged() const;
+  // The first of them that may have held a part of a log.
+  std::optional<DamagedObject> lost() const;
   std::vector<LogSummary> logs() const;  // sorted by name
   // Where to go on: one past the highest position held or recorded as lost.
   std::optional<Position> next(const LogName& log) const;
@@ -75,6 +87,10 @@ class Logbook {
   // Error(not_found) that names it, or with Holes::skip the next wanted part begins after it.
   void read(const LogName& log, Position from, Position to,
             const std::function<void(const ExtentView&)>& visit, Holes holes = Holes::refuse) const;
+  // The first extent that read() would visit, for readers that take turns between logs; the next
+  // call goes on at its wanted_to. nullopt: nothing (more) up to `to`.
+  std::optional<OwnedExtent> read_one(const LogName& log, Position from, Position to,
+                                      Holes holes = Holes::refuse) const;
   // For logs whose positions are bytes (WAL): exactly the bytes [from, to).
   std::string read_bytes(const LogName& log, Position from, Position to) const;
 

@@ -300,12 +300,16 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
 
 std::string open_extent(const std::string& name, const StoredExtent& extent,
                         std::string_view stored) {
+  return open_extent(name, extent, std::string(stored));
+}
+
+std::string open_extent(const std::string& name, const StoredExtent& extent, std::string&& stored) {
   if (stored.size() != extent.stored.value || crc32c(stored) != extent.crc) {
     corrupt(name, "its extent " + describe(extent.extent) + " does not match its checksum");
   }
   std::string out;
   if (extent.codec == Codec::none) {
-    out = stored;
+    out = std::move(stored);
   } else {
     out.resize(extent.raw.value);
     std::size_t n = ZSTD_decompress(out.data(), out.size(), stored.data(), stored.size());

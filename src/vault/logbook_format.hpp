@@ -78,6 +78,7 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
 // The extent's own bytes from those that are stored.
 std::string open_extent(const std::string& name, const StoredExtent& extent,
                         std::string_view stored);
+std::string open_extent(const std::string& name, const StoredExtent& extent, std::string&& stored);
 // A whole object: open checks all but its extents, check every byte.
 Footer open_logbook_object(const std::string& name, std::string_view object);
 Footer check_logbook_object(const std::string& name, std::string_view object);

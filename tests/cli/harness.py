@@ -290,3 +290,37 @@ def fingerprint(folder):
 def kill(process):
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def operate(lifeboat, words, actions, kill_after=None):
+    """Runs a restore, doing what each step asks of the operator: `actions` maps a step's name to
+    it. `kill_after`: (step, seconds): SIGKILL so long after that step has begun; then the result
+    is None, else the process, which has ended."""
+    log = lifeboat.folder / "operated.jsonl"
+    log.unlink(missing_ok=True)
+    process = lifeboat.start(*words, "--yes", "--json", log=log)
+    seen = set()
+
+    def next_step():
+        for line in log.read_text().splitlines():
+            event = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
+            if event.get("event") == "step" and event["state"] == "begin":
+                if event["name"] not in seen:
+                    seen.add(event["name"])
+                    return event["name"]
+        return "ended" if process.poll() is not None else None
+
+    try:
+        while (name := until(next_step, "a step", 400)) != "ended":
+            if name in actions:
+                actions[name]()
+            if kill_after and name == kill_after[0]:
+                try:
+                    process.wait(timeout=kill_after[1])
+                except subprocess.TimeoutExpired:
+                    print(f"killed {kill_after[1]:.2f} s after {name} began", flush=True)
+                    return None
+        process.wait()
+        return process
+    finally:
+        end(process)

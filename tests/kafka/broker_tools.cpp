@@ -42,7 +42,7 @@ void send(rd_kafka_t* client, const TopicPartition& tp, int i, const std::string
 }
 
 void count_failure(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-  if (message->err != 0) ++*static_cast<std::atomic<int>*>(opaque);
+  if (message->err != 0) ++*static_cast<std::atomic<int>*>(user_of(opaque));
 }
 
 // Runs an admin call and waits for its event.
@@ -82,11 +82,12 @@ bool wait_until(const std::function<bool()>& condition, Millis most) {
 
 void produce(const Config& config, const TopicPartition& tp, const ProducePlan& plan) {
   std::atomic<int> failures = 0;
-  auto conf = client_conf(config, {{"compression.codec", plan.codec},
-                                   {"batch.num.messages", std::to_string(plan.per_batch)},
-                                   {"linger.ms", "50"}});
+  auto conf = client_conf(config,
+                          {{"compression.codec", plan.codec},
+                           {"batch.num.messages", std::to_string(plan.per_batch)},
+                           {"linger.ms", "50"}},
+                          &failures);
   rd_kafka_conf_set_dr_msg_cb(conf.get(), count_failure);
-  rd_kafka_conf_set_opaque(conf.get(), &failures);
   auto client = make_client(RD_KAFKA_PRODUCER, std::move(conf));
   for (int i = 0; i < plan.records; ++i) send(client.get(), tp, i, plan.text);
   const auto code = rd_kafka_flush(client.get(), 60000);
@@ -297,9 +298,14 @@ void RememberingSink::on_state(const LogId& log, Offset fetched, Offset high_wat
   logs_[log].high_watermark = high_watermark;
 }
 
-void RememberingSink::on_diverged(const LogId& log, Offset, Offset, std::string) {
+bool RememberingSink::on_diverged(const LogId& log, const Divergence& divergence) {
   std::lock_guard lock(mutex_);
   logs_[log].diverged = true;
+  logs_[log].divergence = divergence;
+  if (!after_divergence) return false;
+  logs_[log].base = logs_[log].next = after_divergence(divergence);
+  logs_[log].bytes.clear();
+  return true;
 }
 
 std::map<LogId, RememberingSink::Log> RememberingSink::logs() const {
@@ -320,9 +326,11 @@ bool RememberingSink::reached(const TopicPartition& tp, Offset end) const {
 }
 
 RunningFetcher::RunningFetcher(const Config& config, const std::string& topics, FetchSink& sink)
-    : fetcher_(config, FetchOptions{.include = {topics}, .metadata_refresh = Millis(200)}, sink,
-               Clock::real()),
-      thread_([this] {
+    : RunningFetcher(config, FetchOptions{.include = {topics}, .metadata_refresh = Millis(200)},
+                     sink) {}
+
+RunningFetcher::RunningFetcher(const Config& config, FetchOptions options, FetchSink& sink)
+    : fetcher_(config, std::move(options), sink, Clock::real()), thread_([this] {
         try {
           fetcher_.run(cancel_);
         } catch (...) {

@@ -104,15 +104,20 @@ class RememberingSink : public FetchSink {
     std::string bytes;
     std::vector<std::pair<Offset, Offset>> gaps;
     bool diverged = false;
+    std::optional<Divergence> divergence{};
   };
   std::function<Offset(const LogId&, Offset)> resume;  // may be empty
   std::function<void(const FetchedRange&)> on_range;   // may be empty
+  LeaderEpoch epoch{-1};                               // of what lies before `resume`
+  // Where a log that diverged goes on, as if nothing of it were known; empty: it does not.
+  std::function<Offset(const Divergence&)> after_divergence;
 
   Offset resume_at(const LogId& log, Offset log_start) override;
+  LeaderEpoch resume_epoch(const LogId&) override { return std::exchange(epoch, LeaderEpoch(-1)); }
   void on_batches(FetchedRange&& range) override;
   void on_gap(const LogId& log, Offset from, Offset to, std::string why) override;
   void on_state(const LogId& log, Offset fetched, Offset high_watermark) override;
-  void on_diverged(const LogId& log, Offset fetched, Offset log_end, std::string why) override;
+  bool on_diverged(const LogId& log, const Divergence& divergence) override;
 
   std::map<LogId, Log> logs() const;
   // The log of a partition; when its topic was made more than once, the one that was seen last.
@@ -129,6 +134,7 @@ class RememberingSink : public FetchSink {
 class RunningFetcher {
  public:
   RunningFetcher(const Config& config, const std::string& topics, FetchSink& sink);
+  RunningFetcher(const Config& config, FetchOptions options, FetchSink& sink);
   ~RunningFetcher() { stop(); }
   void stop();
   std::exception_ptr failure();

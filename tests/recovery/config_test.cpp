@@ -48,10 +48,40 @@ INSTANTIATE_TEST_SUITE_P(
               "'flush_bytes' must be a size"},
         Wrong{"vault: /v\nclickhouse:\n  url: http://a\n  backup_disk: b\n", 3,
               "'backup_path' is missing"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  tls:\n    ca: /none.pem\n", 5,
+              "/none.pem does not exist"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  tls:\n    cert: /dev/null\n", 5,
+              "does not exist"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  tls:\n    verify_hostname: perhaps\n", 5,
+              "must be true or false"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  tls: true\n", 4, "must be a mapping"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  sasl:\n    username: u\n", 5,
+              "'mechanism' is missing"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  sasl:\n    mechanism: GSSAPI\n", 5,
+              "one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  sasl:\n    mechanism: PLAIN\n"
+              "    username: u\n",
+              6, "a password is missing"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  sasl:\n    mechanism: PLAIN\n"
+              "    username: u\n    password: p\n    password_file: /dev/null\n",
+              8, "not both"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  log_dirs: [/x]\n", 4, "must be a mapping"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  log_dirs: {a: [/x]}\n", 4, "no broker id"},
+        Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  log_dirs: {\"0\": [x]}\n", 4,
+              "no absolute path"},
         Wrong{"vault: /v\n", 1, "names no store"}, Wrong{"vault: {/v\n", 2, "is not YAML"},
         Wrong{"vault: /v\npostgres:\n  url: x\n  slot: Not-A-Slot\n", 4, "'slot' must be"},
         Wrong{"vault: /v\npostgres:\n  url: x\n  password: a\n  password_file: b\n", 5,
               "not both"}));
+
+TEST(Config, ArchiversThatShareTheWorkTakeNoPoints) {
+  auto c = parse_config(
+      "vault: /v\npoint_every: never\nkafka:\n  bootstrap: [a:1]\n  archiver_group: g\n",
+      "/etc/lifeboat.yaml");
+  EXPECT_EQ(c.point_every, Millis(0));
+  EXPECT_EQ(c.kafka->archiver_group, "g");
+  EXPECT_EQ(parse_config(kSmallest, "/etc/lifeboat.yaml").kafka->archiver_group, "");
+}
 
 TEST(Config, DefaultsAndRelativePaths) {
   auto c = parse_config("vault: v\nkafka:\n  bootstrap: [a:1, b:2]\n", "/etc/lb/lifeboat.yaml");
@@ -66,6 +96,7 @@ TEST(Config, DefaultsAndRelativePaths) {
 TEST(Config, TheTemplateIsTaken) {
   auto c = parse_config(config_template(), "/etc/lifeboat/lifeboat.yaml");
   EXPECT_TRUE(c.postgres && c.kafka && c.clickhouse && c.zookeeper);
+  EXPECT_FALSE(c.kafka->tls || c.kafka->sasl);
 }
 
 TEST(Config, AFileThatIsNotThere) {

@@ -32,6 +32,27 @@ TEST(Steps, CursorsComeBeforeViewsAndKafkaTablesLast) {
   EXPECT_LT(at(order, "clickhouse-kafka-tables"), at(order, "clickhouse-release"));
 }
 
+TEST(Steps, WhatKafkaHasDeletedComesBeforeTheCursorsAndTheKafkaTables) {
+  auto order = names(steps_for({Store::clickhouse}, false, true, true));
+  EXPECT_LT(at(order, "clickhouse-hold-groups"), at(order, "fill-retention"));
+  EXPECT_LT(at(order, "fill-retention"), at(order, "clickhouse-data"));
+  EXPECT_LT(at(order, "clickhouse-views"), at(order, "fill-topics"));
+  EXPECT_LT(at(order, "fill-topics"), at(order, "fill-consume"));
+  EXPECT_LT(at(order, "fill-check"), at(order, "clickhouse-cursors"));
+  EXPECT_LT(at(order, "clickhouse-cursors"), at(order, "clickhouse-kafka-tables"));
+  EXPECT_LT(at(order, "clickhouse-consume"), at(order, "fill-clean"));
+}
+
+TEST(Steps, SeedingStopsTheBrokersBetweenTopicsAndCursors) {
+  auto order = names(steps_for({Store::kafka}, true, false, false, KafkaWay::seed));
+  EXPECT_LT(at(order, "kafka-detach-clickhouse"), at(order, "kafka-topics"));
+  EXPECT_LT(at(order, "kafka-topics"), at(order, "seed-stop"));
+  EXPECT_LT(at(order, "seed-write"), at(order, "seed-start"));
+  EXPECT_LT(at(order, "seed-verify"), at(order, "kafka-cursors"));
+  EXPECT_LT(at(order, "kafka-cursors"), at(order, "kafka-configs"));
+  EXPECT_EQ(std::count(order.begin(), order.end(), "kafka-batches"), 0);
+}
+
 TEST(Steps, ALivingClickHouseIsKeptAwayFromARestoredKafka) {
   auto order = names(steps_for({Store::kafka}, true, false));
   EXPECT_LT(at(order, "kafka-hold-clickhouse"), at(order, "kafka-wait"));

@@ -205,6 +205,7 @@ TEST_F(KeeperTest, ADamagedSummaryIsNamedAndTheFootersAreRead) {
       auto book = Logbook::load(vault);
       ASSERT_EQ(book.damaged().size(), 1u);
       EXPECT_EQ(book.damaged()[0].object, object.name);
+      EXPECT_FALSE(book.lost());
       if (at % 70 == 0) expect_all(book);
     }
     // Damaged after it was opened: noticed when a log's extents are asked for.

@@ -1,0 +1,219 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "captured_answers.hpp"
+#include "fuzz/targets.hpp"
+#include "kafka/captured_batches.hpp"
+#include "kafka/compression.hpp"
+#include "kafka/offset_translation.hpp"
+#include "vault/logbook_format.hpp"
+
+// Seeds are bytes that real servers sent, or that this project wrote; mutations come from a
+// generator whose seed is $LIFEBOAT_SEED, else 1. Built with AddressSanitizer and
+// UndefinedBehaviorSanitizer, which also refuse large allocations (below). What fails is printed
+// with the seed and its bytes.
+
+extern "C" const char* __asan_default_options() {
+  return "max_allocation_size_mb=64:hard_rss_limit_mb=768:detect_leaks=0:abort_on_error=0";
+}
+extern "C" const char* __ubsan_default_options() {
+  return "print_stacktrace=1";
+}
+extern "C" void __sanitizer_set_death_callback(void (*callback)());
+
+namespace lifeboat::fuzz {
+namespace {
+
+constexpr unsigned kMostSeconds = 180;  // for a whole target, on a busy machine too
+constexpr std::size_t kLongest = 100000;
+
+struct Current {
+  const char* target = "";
+  std::uint64_t seed = 0;
+  std::uint64_t number = 0;
+  std::string bytes;
+} current;
+
+void tell() {
+  std::fprintf(stderr, "\nfuzz: target %s, LIFEBOAT_SEED=%llu, input %llu: %s\n", current.target,
+               static_cast<unsigned long long>(current.seed),
+               static_cast<unsigned long long>(current.number), to_hex(current.bytes).c_str());
+}
+void tell_and_end(int) {
+  tell();
+  _exit(1);
+}
+
+std::string bytes_of(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
+
+class Mutator {
+ public:
+  Mutator(std::uint64_t seed, const std::vector<std::string>& seeds)
+      : random_(seed), seeds_(seeds) {}
+
+  std::string next() {
+    auto bytes = seeds_[below(seeds_.size())];
+    for (auto n = 1 + below(6); n > 0; --n) change(bytes);
+    if (bytes.size() > kLongest) bytes.resize(kLongest);
+    return bytes;
+  }
+
+ private:
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
+  char odd_byte() {
+    static constexpr unsigned char odd[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x3f, 0x10};
+    return static_cast<char>(below(2) == 0 ? random_() : odd[below(std::size(odd))]);
+  }
+
+  void change(std::string& bytes) {
+    const auto at = below(bytes.size() + 1);
+    const auto left = bytes.size() - at;
+    switch (below(7)) {
+      case 0:
+        if (left > 0) bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+        break;
+      case 1:
+        if (left > 0) bytes[at] = odd_byte();
+        break;
+      case 2:
+        bytes.resize(at);
+        break;
+      case 3:
+        bytes.erase(at, 1 + below(8));
+        break;
+      case 4:
+        bytes.insert(at, 1 + below(8), odd_byte());
+        break;
+      case 5: {  // a length or a number that lies
+        const auto width = std::min<std::size_t>(left, below(2) == 0 ? 4 : 8);
+        for (std::size_t i = 0; i < width; ++i) bytes[at + i] = odd_byte();
+        break;
+      }
+      default: {  // a part of another input
+        const auto& other = seeds_[below(seeds_.size())];
+        const auto from = below(other.size() + 1);
+        bytes.insert(at, other, from, below(64));
+      }
+    }
+  }
+
+  std::mt19937_64 random_;
+  const std::vector<std::string>& seeds_;
+};
+
+std::uint64_t chosen_seed() {
+  const char* given = std::getenv("LIFEBOAT_SEED");
+  return given == nullptr ? 1 : std::strtoull(given, nullptr, 10);
+}
+
+void fuzz(const char* name, Target target, const std::vector<std::string>& seeds, int inputs) {
+  current = {name, chosen_seed(), 0, {}};
+  std::printf("%s: LIFEBOAT_SEED=%llu\n", name, static_cast<unsigned long long>(current.seed));
+  __sanitizer_set_death_callback(tell);
+  std::signal(SIGALRM, tell_and_end);  // a hang
+  std::signal(SIGABRT, tell_and_end);  // broken()
+  alarm(kMostSeconds);
+  for (const auto& seed : seeds) target(seed);  // these are good: an Error fails the test
+  Mutator mutator(current.seed, seeds);
+  for (; current.number < static_cast<std::uint64_t>(inputs); ++current.number) {
+    current.bytes = mutator.next();
+    try {
+      run(target, current.bytes);
+    } catch (const std::exception& thrown) {
+      tell();
+      FAIL() << "not an Error: " << thrown.what();
+    }
+  }
+  alarm(0);
+}
+
+std::vector<std::string> captured_batches() {
+  using namespace kafka::captured;
+  std::vector<std::string> seeds;
+  for (const char* hex : {kPlain, kGzip, kSnappy, kLz4, kZstd, kAborted, kAbortMarker, kCommitted,
+                          kCommitMarker, kCompacted}) {
+    seeds.push_back(bytes_of(hex));
+  }
+  return seeds;
+}
+
+TEST(Fuzz, Batches) {
+  auto seeds = captured_batches();
+  seeds.push_back(seeds[0] + seeds[1] + seeds[2] + seeds[3] + seeds[4]);
+  fuzz("batches", batches, seeds, 60000);
+}
+
+TEST(Fuzz, Records) {
+  fuzz("records", records, captured_batches(), 60000);
+}
+
+TEST(Fuzz, Compression) {
+  const auto stored = captured_batches();
+  const std::string text(3000, 'a');
+  std::vector<std::string> seeds;
+  for (int codec = 1; codec <= 4; ++codec) {
+    const auto name = std::string(1, static_cast<char>(codec - 1));
+    seeds.push_back(name + stored[static_cast<std::size_t>(codec)].substr(kafka::kBatchHeader));
+    seeds.push_back(name + kafka::compress(static_cast<kafka::Compression>(codec), text));
+  }
+  seeds.push_back('\1' + bytes_of("82534e4150505900000000010000000100000006") +
+                  bytes_of("040c61616161"));
+  fuzz("compression", compression, seeds, 60000);
+}
+
+TEST(Fuzz, Answers) {
+  using namespace kafka::captured;
+  const char* captured[] = {kMetadata, kListOffsets,    kFindCoordinator, kLeaveGroup,
+                            kFetch,    kInitProducerId, kProduce};
+  std::vector<std::string> seeds;
+  for (std::size_t i = 0; i < std::size(captured); ++i) {
+    seeds.push_back(std::string(1, static_cast<char>(i)) + bytes_of(captured[i]));
+  }
+  seeds.push_back('\4' + bytes_of(kFetchMore));
+  fuzz("answers", answers, seeds, 60000);
+}
+
+TEST(Fuzz, Logbook) {
+  const std::string name = "logbook/20261122T170506123Z-00000000/00000000000000000000";
+  std::vector<std::string> seeds;
+  for (const int level : {0, 3}) {
+    vault::LogbookObject object(name, level);
+    const vault::LogName log{"kafka/c/t/events/0"};
+    object.add({log, Position(0), Position(3), Timestamp(1), Timestamp(2), "{}"},
+               {std::string(2000, 'x')});
+    object.add({log, Position(3), Position(9), Timestamp(1), Timestamp(2), ""}, {"batches"});
+    std::string bytes;
+    for (const auto& part :
+         object.finish(Timestamp(5), {{log, Position(9), Position(12), "retention"}})) {
+      bytes += part;
+    }
+    seeds.push_back(std::move(bytes));
+  }
+  fuzz("logbook", logbook, seeds, 40000);
+}
+
+TEST(Fuzz, Translation) {
+  kafka::OffsetTranslation table;
+  for (int i = 0; i < 5; ++i) table.add(Offset(i * 10), Offset(i * 10 + 4), Offset(i * 4));
+  fuzz("translation", translation,
+       {table.serialise(), R"({"v":1,"start":3,"ranges":[]})",
+        R"({"v":1,"start":0,"ranges":[[9223372036854775800,9223372036854775807,5]]})"},
+       60000);
+}
+
+}  // namespace
+}  // namespace lifeboat::fuzz

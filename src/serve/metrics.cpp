@@ -1,0 +1,171 @@
+#include "serve/metrics.hpp"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <charconv>
+#include <thread>
+
+#include "base/error.hpp"
+#include "recovery/log_names.hpp"
+
+namespace lifeboat::serve {
+namespace {
+
+constexpr std::size_t kThreads = 2;
+
+std::pair<std::string, int> parse_listen(const std::string& listen) {
+  auto colon = listen.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos && colon > 0) {
+    const char* end = listen.data() + listen.size();
+    auto parsed = std::from_chars(listen.data() + colon + 1, end, port);
+    if (parsed.ec != std::errc() || parsed.ptr != end) port = -1;
+  }
+  if (port < 0 || port > 65535) {
+    throw Error(Code::config, "metrics", "'" + listen + "' is not an address to listen on",
+                "write it like metrics: {listen: 127.0.0.1:9187}");
+  }
+  return {listen.substr(0, colon), port};
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+class Text {
+ public:
+  void family(const char* name, const char* type, const char* help) {
+    name_ = name;
+    out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  template <typename Value>
+  void value(Value value) {
+    out_ += fmt::format("{} {}\n", name_, value);
+  }
+  template <typename Value>
+  void of_log(const std::string& log, Value value) {
+    out_ += fmt::format("{}{{log=\"{}\"}} {}\n", name_, escaped(log), value);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string name_;
+  std::string out_;
+};
+
+void archived_metrics(Text& text, const recovery::ArchiveStatus& status) {
+  auto each = [&](const char* name, const char* help, auto&& value) {
+    text.family(name, "gauge", help);
+    for (const auto& log : status.logs) text.of_log(log.name, value(log));
+  };
+  each("lifeboat_log_received", "Where what was received of the log ends",
+       [](const auto& log) { return log.received.value; });
+  each("lifeboat_log_durable", "Where what the vault holds of the log ends",
+       [](const auto& log) { return log.durable.value; });
+  each("lifeboat_log_source_end", "Where the log ends at its source",
+       [](const auto& log) { return log.source_end.value; });
+  each("lifeboat_log_lag", "Positions that the vault does not hold yet",
+       [](const auto& log) { return std::max<std::int64_t>(0, log.source_end - log.durable); });
+  text.family("lifeboat_vault_failing", "gauge", "1 while the vault refuses writes");
+  text.value(status.vault_error ? 1 : 0);
+  text.family("lifeboat_postgres_failing", "gauge", "1 while no WAL comes");
+  text.value(status.postgres_error.empty() ? 0 : 1);
+  text.family("lifeboat_logbook_written_bytes_total", "counter", "Stored by this process");
+  text.value(status.written.value);
+  text.family("lifeboat_logbook_written_objects_total", "counter", "Stored by this process");
+  text.value(status.objects);
+}
+
+void watched_metrics(Text& text, const Watched& watched, Timestamp now) {
+  text.family("lifeboat_log_gaps", "gauge", "Holes in what the vault holds of the log");
+  for (const auto& log : watched.logs) text.of_log(log.name, log.gaps);
+  text.family("lifeboat_log_missing", "gauge", "Positions in these holes");
+  for (const auto& log : watched.logs) text.of_log(log.name, log.missing);
+  text.family("lifeboat_log_retention_left_seconds", "gauge",
+              "Until the source deletes what is not archived; absent when that is unknown");
+  using Kind = recovery::TimeLeft::Kind;
+  for (const auto& one : watched.partitions) {
+    auto log = recovery::log_name(one.log).value;
+    if (one.left.kind == Kind::known || one.left.kind == Kind::passed) {
+      text.of_log(log, one.left.seconds);
+    } else if (one.left.kind != Kind::unknown) {
+      text.of_log(log, "+Inf");
+    }
+  }
+  text.family("lifeboat_log_lag_seconds", "gauge", "Age of the oldest record that is not archived");
+  for (const auto& one : watched.partitions) {
+    auto log = recovery::log_name(one.log).value;
+    if (one.left.kind == Kind::caught_up) text.of_log(log, 0);
+    if (one.left.kind != Kind::caught_up && one.facts.oldest) {
+      text.of_log(log, static_cast<double>(now - *one.facts.oldest) / 1000);
+    }
+  }
+  text.family("lifeboat_points", "gauge", "Recovery points in the vault");
+  text.value(watched.points);
+  if (watched.newest_point) {
+    text.family("lifeboat_newest_point_age_seconds", "gauge", "Age of the newest recovery point");
+    text.value(static_cast<double>(now - *watched.newest_point) / 1000);
+  }
+  text.family("lifeboat_watch_problems", "gauge", "What could not be looked at the last time");
+  text.value(watched.problems.size());
+  text.family("lifeboat_watched_age_seconds", "gauge", "Since gaps and retention were looked at");
+  text.value(static_cast<double>(now - watched.at) / 1000);
+}
+
+}  // namespace
+
+std::string metrics_text(const recovery::ArchiveStatus& status,
+                         const std::optional<Watched>& watched, Timestamp now) {
+  Text text;
+  archived_metrics(text, status);
+  if (watched) watched_metrics(text, *watched, now);
+  return text.take();
+}
+
+struct MetricsServer::Impl {
+  httplib::Server server;
+  int port = 0;
+  std::thread thread;
+};
+
+MetricsServer::MetricsServer(const std::string& listen, std::function<std::string()> text)
+    : impl_(std::make_unique<Impl>()) {
+  auto [host, port] = parse_listen(listen);
+  auto& server = impl_->server;
+  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  server.Get("/metrics",
+             [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
+               response.set_content(text(), "text/plain; version=0.0.4");
+             });
+  // Not SO_REUSEPORT, httplib's default: two would share one port, each seeing half the requests.
+  server.set_socket_options([](socket_t socket) {
+    int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
+  bool bound = port == 0 ? (impl_->port = server.bind_to_any_port(host)) > 0
+                         : server.bind_to_port(host, impl_->port = port);
+  if (!bound) {
+    throw Error(Code::failed, "metrics", "cannot listen on " + listen,
+                "choose another `metrics: {listen: …}` in lifeboat.yaml");
+  }
+  impl_->thread = std::thread([&server] { server.listen_after_bind(); });
+}
+
+MetricsServer::~MetricsServer() {
+  // stop() before the loop has begun would be overlooked.
+  while (!impl_->server.is_running()) std::this_thread::yield();
+  impl_->server.stop();
+  impl_->thread.join();
+}
+
+int MetricsServer::port() const {
+  return impl_->port;
+}
+
+}  // namespace lifeboat::serve

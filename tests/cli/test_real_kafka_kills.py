@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""SIGKILL of `restore zookeeper` and of `restore kafka` (by producing) in random steps, on the real
+stack with a living ClickHouse: run again, each goes on, and by the ledger of truth nothing is lost
+or doubled. $LIFEBOAT_SEED repeats a run.
+"""
+
+import json
+import unittest
+
+import harness
+from harness import Lifeboat, Stack, until
+
+import compare  # drills/, by harness
+
+ZOOKEEPER = (
+    "zookeeper-hold-clickhouse",
+    "zookeeper-wait",
+    "zookeeper-tree",
+    "zookeeper-kafka",
+    "zookeeper-release-clickhouse",
+)
+KAFKA = (
+    "kafka-wait",
+    "kafka-detach-clickhouse",
+    "kafka-topics",
+    "kafka-batches",
+    "kafka-cursors",
+    "kafka-configs",
+)
+KILLS = 3
+
+
+class Kills(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = harness.temporary_folder(cls)
+        cls.random = harness.seeded("test_real_kafka_kills")
+        cls.stack = Stack(cls.folder / "stack")
+        cls.addClassCleanup(cls.stack.close)
+        cls.stack.start_all()
+        harness.apply_schema(cls.stack)
+        cls.lifeboat = Lifeboat(cls.folder)
+        cls.lifeboat.config.write_text(harness.config_text(cls.stack.info(), cls.folder))
+        initialised = cls.lifeboat.run("init")
+        assert initialised.code == 0, initialised
+        cls.load = harness.load.Load(
+            cls.stack.json_path,
+            cls.folder / "ledger",
+            events_rate=1000,
+            transactions_rate=5,
+            program=harness.LOAD,
+            seed=cls.random.randrange(1 << 31),
+        )
+        cls.load.__enter__()
+        cls.addClassCleanup(lambda: cls.load.__exit__(None))
+        cls.load.wait_until_running("kafka")
+
+    def restore(self, store, actions, steps):
+        """Killed in some of the steps, then to its end."""
+        done = set()
+
+        def once(name, action):
+            def act():
+                if name not in done:
+                    done.add(name)
+                    action()
+
+            return act
+
+        actions = {name: once(name, action) for name, action in actions.items()}
+        for name in sorted(self.random.sample(steps, KILLS), key=steps.index):
+            moment = (name, self.random.uniform(0, 0.5))
+            ended = harness.operate(self.lifeboat, ("restore", store), actions, moment)
+            if ended:
+                break  # it was faster
+        else:
+            ended = harness.operate(self.lifeboat, ("restore", store), actions)
+        self.assertEqual(ended.returncode, 0, ended.log.read_text()[-4000:])
+
+    def caught_up(self):
+        logs = [
+            log
+            for log in self.lifeboat.run("status", "--json").json()["logs"]
+            if log["log"].startswith("kafka/")
+        ]
+        return len(logs) >= 8 and all(log.get("behind") == 0 for log in logs)
+
+    def test_1_zookeeper(self):
+        backup = self.lifeboat.run("backup", "--json")
+        self.assertEqual(backup.code, 0, backup)
+        self.stack.kill("zookeeper")
+        self.stack.wipe("zookeeper")
+        actions = {
+            "zookeeper-brokers-stopped": lambda: self.stack.kill("kafka"),
+            "zookeeper-wait": lambda: self.stack.start("zookeeper"),
+            "zookeeper-kafka": lambda: self.stack.start("kafka"),
+        }
+        self.restore("zookeeper", actions, ZOOKEEPER)
+        self.load.wait_until_running("kafka")
+
+    def test_2_kafka(self):
+        daemon = self.lifeboat.start("run")
+        self.addCleanup(harness.end, daemon)
+        backup = self.lifeboat.run("backup", "--json")
+        self.assertEqual(backup.code, 0, backup)
+        before = self.load.status()["kafka"]["acknowledged"]
+        until(
+            lambda: self.load.status()["kafka"]["acknowledged"] > before + 5000,
+            "events that only the logbook has",
+        )
+        self.load.pause("kafka")
+        until(self.caught_up, "all of Kafka is in the logbook")
+        daemon.terminate()
+        self.assertEqual(daemon.wait(timeout=60), 0, (self.folder / "run.log").read_text()[-3000:])
+        self.stack.kill("kafka")
+        self.stack.wipe("kafka")
+        self.restore("kafka", {"kafka-wait": lambda: self.stack.start("kafka")}, KAFKA)
+        self.load.resume("kafka")
+        self.load.wait_until_running("kafka")
+        self.load.stop()
+        harness.stores.drain(self.stack.json_path, harness.PATIENCE, harness.LOAD)
+        report = compare.compare(self.stack.info(), str(self.folder / "ledger"))
+        self.assertEqual(report["verdict"], compare.HOLDS, json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    unittest.main()
