@@ -249,11 +249,13 @@ Plan plan_from_json(const nlohmann::json& json) {
     json.at("overwrite").get_to(plan.overwrite);
     json.at("warnings").get_to(plan.warnings);
     plan.accept_loss = json.value("accept_loss", false);
-    const auto way = parse_kafka_way(json.value("kafka", "produce"));
-    if (!way) throw Error(Code::corrupt, "plan", "names an unknown way of restoring Kafka");
-    plan.kafka = *way;
     if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
     for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
+    if (plan.stores.contains(Store::kafka)) {
+      const auto way = parse_kafka_way(json.at("kafka").get<std::string>());
+      if (!way) throw Error(Code::corrupt, "plan", "names an unknown way of restoring Kafka");
+      plan.kafka = *way;
+    }
     for (const auto& s : json.at("steps")) {
       plan.steps.push_back({s.at("name"), store_of(s.at("store")), s.at("title")});
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <charconv>
 #include <thread>
 
@@ -131,6 +132,7 @@ std::string metrics_text(const recovery::ArchiveStatus& status,
 struct MetricsServer::Impl {
   httplib::Server server;
   int port = 0;
+  std::atomic<bool> ended{false};  // serves no more, asked to or not
   std::thread thread;
 };
 
@@ -154,12 +156,15 @@ MetricsServer::MetricsServer(const std::string& listen, std::function<std::strin
     throw Error(Code::failed, "metrics", "cannot listen on " + listen,
                 "choose another `metrics: {listen: …}` in lifeboat.yaml");
   }
-  impl_->thread = std::thread([&server] { server.listen_after_bind(); });
+  impl_->thread = std::thread([this, &server] {
+    server.listen_after_bind();
+    impl_->ended = true;
+  });
 }
 
 MetricsServer::~MetricsServer() {
   // stop() before the loop has begun would be overlooked.
-  while (!impl_->server.is_running()) std::this_thread::yield();
+  while (!impl_->server.is_running() && !impl_->ended) std::this_thread::yield();
   impl_->server.stop();
   impl_->thread.join();
 }

@@ -154,12 +154,12 @@ class Admin(Client):
         def there():
             if self.end(name) is not None:
                 return True
-            self._create(name, partitions, configs)  # refused while one of this name goes
+            self._create(name, partitions, replication, configs)  # refused while one of this name goes
             return False
 
         self._until(there, f"topic {name}")
 
-    def _create(self, name, partitions, configs):
+    def _create(self, name, partitions, replication, configs):
         why = ctypes.create_string_buffer(512)
         made = c_void_p(
             LIB.rd_kafka_NewTopic_new(name.encode(), partitions, replication, why, c_size_t(512))
