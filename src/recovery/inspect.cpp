@@ -19,13 +19,11 @@
 namespace lifeboat::recovery {
 namespace {
 
-// What is missing: a gap that one archiver recorded may be held by another's objects.
+// What is lost: a gap that one archiver recorded may be held by another's objects.
 std::vector<vault::Hole> holes_of(const vault::Logbook& logbook, const vault::LogSummary& log) {
   if (log.gaps == 0) return {};
   auto holes = logbook.coverage(log.log).holes;
-  for (auto& hole : holes) {
-    if (!hole.recorded) hole.why = "missing, and not recorded as lost";
-  }
+  std::erase_if(holes, [](const auto& hole) { return !hole.recorded; });
   return holes;
 }
 

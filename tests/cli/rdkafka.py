@@ -101,10 +101,21 @@ def _partitions(offsets):
     return made
 
 
+Delivered = ctypes.CFUNCTYPE(None, c_void_p, POINTER(_Message), c_void_p)
+
+
 class Client:
-    def __init__(self, kind, bootstrap, **settings):
+    def __init__(self, kind, bootstrap, delivered=None, **settings):
+        """`delivered(error code, value)` is told of each message that a producer sent."""
         why = ctypes.create_string_buffer(512)
         conf = c_void_p(LIB.rd_kafka_conf_new())
+        if delivered:
+            self._delivered = Delivered(  # kept for as long as librdkafka may call it
+                lambda _handle, message, _opaque: delivered(
+                    message.contents.error, _bytes(message.contents.payload, message.contents.size)
+                )
+            )
+            LIB.rd_kafka_conf_set_dr_msg_cb(conf, self._delivered)
         given = {"bootstrap.servers": bootstrap, "log_level": "2", **settings}
         for name, value in given.items():
             name = name if name == "log_level" else name.replace("_", ".")
@@ -220,6 +231,7 @@ class Producer(Client):
             parts.append(_part(HEADER, header=_Header(name.encode(), data, len(data or b""))))
         array = (_Part * len(parts))(*parts)
         self._check(LIB.rd_kafka_produceva(self.handle, array, c_size_t(len(parts))))
+        LIB.rd_kafka_poll(self.handle, 0)
 
     def flush(self):
         self._check_code(LIB.rd_kafka_flush(self.handle, TIMEOUT))
@@ -234,8 +246,8 @@ class Producer(Client):
         self._check(LIB.rd_kafka_abort_transaction(self.handle, TIMEOUT))
 
 
-def transactional(bootstrap, name):
-    made = Producer(bootstrap, transactional_id=name)
+def transactional(bootstrap, name, **settings):
+    made = Producer(bootstrap, transactional_id=name, **settings)
     made._check(LIB.rd_kafka_init_transactions(made.handle, TIMEOUT))
     return made
 
