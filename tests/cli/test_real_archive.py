@@ -9,6 +9,7 @@ $LIFEBOAT_ARCHIVE_RUNS says how many runs (30); $LIFEBOAT_SEED repeats them; a f
 """
 
 import base64
+import concurrent.futures
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import harness
 import rdkafka
 from harness import Lifeboat, Stack, until
 
+AT_ONCE = 3
 RUNS = int(os.environ.get("LIFEBOAT_ARCHIVE_RUNS") or 30)
 PLAIN_PARTITIONS = 3
 ACTIONS = 4  # a run
@@ -135,7 +137,7 @@ class Run:
         self.partitions += [(self.transactions, 0), (self.compacted, 0), (self.short, 0)]
         self.archivers = {}
         self.stopped = []  # (when to go on, process id)
-        self.restarts = []
+        self.troubles = []
 
     # --- before ---
 
@@ -192,24 +194,40 @@ class Run:
         self.stop(self.archivers[number].pid, self.random.choice((1, 3, 12)))
 
     def kill_broker(self):
-        if self.restarts:
-            return
         name = self.random.choice(self.test.brokers)
-        self.stack.kill(name)
-        restart = threading.Thread(target=self.stack.start, args=(name,))
-        restart.start()
-        self.restarts.append(restart)
+        self.trouble_a_broker(lambda: (self.stack.kill(name), self.stack.start(name)))
 
     def stop_broker(self):
-        if self.restarts:
-            return
         pid = self.stack.servers[self.random.choice(self.test.brokers)].pid
-        self.stop(pid, self.random.choice((1, 2, 8)))
+        seconds = self.random.choice((1, 2, 8))
+
+        def stop_for_a_while():
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                time.sleep(seconds)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        self.trouble_a_broker(stop_for_a_while)
+
+    def trouble_a_broker(self, trouble):
+        """One at a time, whichever run it is: of three copies two are enough."""
+        if not self.test.one_broker.acquire(blocking=False):
+            return
+
+        def work():
+            try:
+                trouble()
+            finally:
+                self.test.one_broker.release()
+
+        self.troubles.append(threading.Thread(target=work))
+        self.troubles[-1].start()
 
     def delete_records(self):
         """As retention would: may overtake the archivers, or may not."""
-        if self.restarts or self.stopped:
-            return  # the call would wait for its leader
+        if self.test.one_broker.locked():
+            return  # the call may have to wait for its leader
         with rdkafka.Admin(self.bootstrap) as admin:
             start, end = admin.watermarks(self.short)
             if end > start:
@@ -231,7 +249,6 @@ class Run:
                 except ProcessLookupError:
                     pass
                 self.stopped.remove((when, pid))
-        self.restarts = [restart for restart in self.restarts if restart.is_alive()]
 
     def pause(self, most):
         until_when = time.monotonic() + self.random.random() * most
@@ -258,8 +275,8 @@ class Run:
             self.pause(1.0)
         finally:
             self.go_on(all_of_them=True)
-            for restart in self.restarts:
-                restart.join()
+            for trouble in self.troubles:
+                trouble.join()
             for writer in writers:
                 writer.enough.set()
         for writer in writers:
@@ -387,14 +404,19 @@ class ArchiveUnderFaults(unittest.TestCase):
         cls.stack = Stack(cls.folder / "stack", ["kafka"], kafka="3.9", brokers=3)
         cls.addClassCleanup(cls.stack.close)
         cls.stack.start_all()
+        cls.one_broker = threading.Lock()  # held by who stops or kills one
         cls.brokers = sorted(name for name in cls.stack.servers if name.startswith("kafka"))
 
     def test_seeded_runs(self):
-        for _ in range(RUNS):
-            seed = self.seeds.randrange(1 << 32)
-            begun = time.monotonic()
-            Run(self, seed).play()
-            print(f"seed {seed}: {time.monotonic() - begun:.1f} s", flush=True)
+        seeds = [self.seeds.randrange(1 << 32) for _ in range(RUNS)]
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for ended in [pool.submit(self.play, seed) for seed in seeds]:
+                ended.result()
+
+    def play(self, seed):
+        begun = time.monotonic()
+        Run(self, seed).play()
+        print(f"seed {seed}: {time.monotonic() - begun:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -260,6 +260,7 @@ class Seed:
         self.assertEqual(self.group(), group)
         self.assertEqual(self.configs(), configs)
         for broker in self.names:
+            until(lambda broker=broker: self.caught_up(broker, disk), f"{broker} has all batches")
             self.compare_disks(self.on_disk(broker), disk)
         self.assertEqual(self.since(starts, self.consumed("committed")), committed)
         self.assertEqual(self.since(starts, self.consumed("uncommitted")), all_records)
@@ -285,6 +286,11 @@ class Seed:
             )
             for tp, text in consumed.items()
         }
+
+    def caught_up(self, broker, before):
+        """A follower may begin anew and fetch from its leader."""
+        now = self.on_disk(broker)
+        return all(now[tp] and now[tp][-1][0] >= had[-1][0] for tp, had in before.items() if had)
 
     def compare_disks(self, now, before):
         for tp, had in before.items():
