@@ -12,6 +12,7 @@ TOPIC, PARTITION, VALUE, KEY, MSGFLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7, 8, 9
 COPY = 2
 PARTITION_EOF = -191
 UNKNOWN = (-190, -188, 3)  # partition or topic
+PASSING = (-195, -187, 5, 6, 7)  # no connection, no leader, another one: soon otherwise
 BEGINNING = -2
 TIMEOUT = 120_000
 
@@ -191,11 +192,15 @@ class Admin(Client):
     def watermarks(self, topic, partition=0):
         """Log start and high watermark; None when there is no such partition."""
         low, high = c_int64(), c_int64()
-        # A client remembers which topics were unknown; read_committed would give the stable end.
-        with Client(CONSUMER, self.bootstrap, isolation_level="read_uncommitted") as fresh:
-            code = LIB.rd_kafka_query_watermark_offsets(
-                fresh.handle, topic.encode(), partition, byref(low), byref(high), TIMEOUT
-            )
+        for _ in range(600):
+            # A client remembers which topics were unknown; read_committed would give the stable end.
+            with Client(CONSUMER, self.bootstrap, isolation_level="read_uncommitted") as fresh:
+                code = LIB.rd_kafka_query_watermark_offsets(
+                    fresh.handle, topic.encode(), partition, byref(low), byref(high), TIMEOUT
+                )
+            if code not in PASSING:
+                break
+            LIB.rd_kafka_poll(self.handle, 100)
         if code in UNKNOWN:
             return None
         self._check_code(code)
@@ -274,7 +279,8 @@ def consume(bootstrap, topic, partition=0, isolation="read_committed"):
             LIB.rd_kafka_message_destroy(message)
             if error == PARTITION_EOF:
                 return records
-            client._check_code(error)
+            if error not in PASSING:
+                client._check_code(error)
 
 
 def _bytes(pointer, size):
