@@ -39,7 +39,7 @@ double seconds_since(std::chrono::steady_clock::time_point begun) {
 }
 
 // Written past the store: nobody waits for a hundred thousand fsyncs.
-void write_plainly(const fs::path& path, const std::vector<std::string>& parts) {
+void write_plainly(const fs::path& path, const std::vector<std::string_view>& parts) {
   std::ofstream file(path, std::ios::binary);
   for (const auto& part : parts) file << part;
   if (!file.flush()) throw Error(Code::failed, path.string(), "cannot be written");
@@ -71,7 +71,7 @@ void generate(const fs::path& place, std::uint64_t objects) {
                            fmt::format(R"({{"epochs":[[7,{}]]}})", next[log])};
       std::string bytes;
       while (bytes.size() < 64) append_le<std::uint64_t>(bytes, random.next());
-      object.add(extent, {std::move(bytes)}, false);
+      object.add(extent, {vault::piece_of(std::move(bytes))}, false);
       next[log] += kRecords;
     }
     write_plainly(place / name, object.finish(time, {}));

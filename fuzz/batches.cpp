@@ -3,6 +3,7 @@
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
 #include "fuzz/targets.hpp"
+#include "kafka/range_facts.hpp"
 #include "kafka/record_batch.hpp"
 
 namespace lifeboat::fuzz {
@@ -34,9 +35,15 @@ void batches(std::string_view bytes) {
   const auto fixed = with_checksums(bytes);
   const auto split = kafka::split_batches(fixed);
   if (split.whole > fixed.size()) broken("more bytes than there are");
-  kafka::TransactionScan scan;
-  for (const auto& batch : split.batches) scan.add(batch);
-  const kafka::ReplayFilter filter(scan.finish());
+  if (kafka::crc32c_of(split.batches) != crc32c(std::string_view(fixed).substr(0, split.whole))) {
+    broken("the checksum put together is another one");
+  }
+  kafka::TransactionSum transactions;
+  if (!split.batches.empty()) {
+    transactions.add(split.batches.front().base_offset(), split.batches.back().next_offset(),
+                     kafka::facts_of(split.batches));
+  }
+  const kafka::ReplayFilter filter(transactions.never_committed());
   const kafka::TopicPartition log{"t", PartitionId(0)};
   Offset next{0};
   for (const auto& batch : split.batches) {

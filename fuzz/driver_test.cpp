@@ -194,8 +194,9 @@ TEST(Fuzz, Logbook) {
     vault::LogbookObject object(name, level);
     const vault::LogName log{"kafka/c/t/events/0"};
     object.add({log, Position(0), Position(3), Timestamp(1), Timestamp(2), "{}"},
-               {std::string(2000, 'x')});
-    object.add({log, Position(3), Position(9), Timestamp(1), Timestamp(2), ""}, {"batches"});
+               {vault::piece_of(std::string(2000, 'x'))});
+    object.add({log, Position(3), Position(9), Timestamp(1), Timestamp(2), ""},
+               {vault::piece_of("batches")});
     std::string bytes;
     for (const auto& part :
          object.finish(Timestamp(5), {{log, Position(9), Position(12), "retention"}})) {

@@ -26,15 +26,19 @@ constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
 
 // x^(8 n): what appending n zero bytes multiplies a state with.
 std::uint32_t zero_bytes(std::uint64_t n) {
-  static const auto powers = [] {  // x^(8 * 2^i)
-    std::array<std::uint32_t, 64> all{};
-    all[0] = 0x00800000u;
-    for (std::size_t i = 1; i < all.size(); ++i) all[i] = multiply(all[i - 1], all[i - 1]);
+  static const auto powers = [] {  // [i][k]: x^(8 * k * 256^i)
+    std::array<std::array<std::uint32_t, 256>, 8> all{};
+    std::uint32_t one = 0x00800000u;
+    for (auto& row : all) {
+      row[0] = 0x80000000u;
+      for (std::size_t k = 1; k < row.size(); ++k) row[k] = multiply(row[k - 1], one);
+      one = multiply(row.back(), one);
+    }
     return all;
   }();
   std::uint32_t product = 0x80000000u;
-  for (std::size_t i = 0; n != 0; n >>= 1, ++i) {
-    if ((n & 1) != 0) product = multiply(powers[i], product);
+  for (std::size_t i = 0; n != 0; n >>= 8, ++i) {
+    if ((n & 255) != 0) product = multiply(powers[i][n & 255], product);
   }
   return product;
 }

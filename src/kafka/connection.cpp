@@ -104,7 +104,7 @@ std::string Connection::why_hung_up() const {
   return "see the broker's own log";
 }
 
-void Connection::receive(std::string& into, Deadline deadline, std::size_t most) {
+std::string_view Connection::receive(std::string& into, Deadline deadline, std::size_t most) {
   char head[4];
   try {
     transport_.read(head, sizeof head, deadline);
@@ -114,19 +114,21 @@ void Connection::receive(std::string& into, Deadline deadline, std::size_t most)
   }
   const auto size = load_be<std::int32_t>(head);
   if (size < 4 || static_cast<std::size_t>(size) > most) refuse_size(size);
-  into.resize(static_cast<std::size_t>(size));
-  transport_.read(into.data(), into.size(), deadline);
+  const auto length = static_cast<std::size_t>(size);
+  if (into.size() < length) into.resize(length);
+  transport_.read(into.data(), length, deadline);
   if (expected_.empty() || load_be<std::int32_t>(into.data()) != expected_.front()) {
     throw Error(Code::corrupt, name_, "an answer belongs to another request");
   }
   expected_.pop_front();
   ++answers_;
+  return {into.data(), length};
 }
 
 std::string Connection::call(Request request) {
   std::string answer;
   send(std::move(request));
-  receive(answer, Deadline::after(timeout_));
+  answer.resize(receive(answer, Deadline::after(timeout_)).size());
   return answer;
 }
 

@@ -24,8 +24,9 @@ class Connection {
   // Sends without waiting; answers come in the order of the requests.
   void send(Request request);
   // The answer to the oldest request, from its correlation id on. Refuses one above `most` bytes
-  // before it takes memory for it. `into` keeps its capacity.
-  void receive(std::string& into, Deadline deadline, std::size_t most = 64u << 20);
+  // before it takes memory for it. The answer lies in `into`, which only ever grows: new memory
+  // would be cleared first.
+  std::string_view receive(std::string& into, Deadline deadline, std::size_t most = 64u << 20);
   std::size_t in_flight() const { return expected_.size(); }
 
   // send() and receive() within Config::request_timeout.

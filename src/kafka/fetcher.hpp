@@ -24,7 +24,9 @@ struct FetchedRange {
   std::int32_t leader_epoch = -1;  // of the last batch
   Timestamp min_timestamp;         // smallest base timestamp of the batches
   Timestamp max_timestamp;         // largest max timestamp; -1: none
-  std::string_view bytes;          // valid during the call
+  std::string_view bytes;          // valid during the call, and as long as somebody holds…
+  std::shared_ptr<const std::string> buffer;  // …the answer in which they lie, max_answer at most
+  std::uint32_t crc32c = 0;                   // of `bytes`
   RangeFacts facts;
   Offset high_watermark;  // when these bytes were sent
   Offset log_start;
@@ -77,8 +79,8 @@ struct FetchOptions {
   // must outlive the fetcher.
   const FetchShare* share = nullptr;
   // A single batch that is larger is still fetched whole, up to max_answer.
-  ByteCount max_bytes_per_partition{4u << 20};
-  ByteCount max_bytes_per_response{16u << 20};
+  ByteCount max_bytes_per_partition{1u << 20};
+  ByteCount max_bytes_per_response{4u << 20};
   ByteCount max_answer{128u << 20};  // an answer that says it is longer is refused
   Millis max_wait{250};              // how long a broker may keep an empty answer back
   Millis metadata_refresh{2000};
@@ -88,7 +90,7 @@ struct FetchOptions {
 // watermark, control batches and aborted transactions included. One thread and one connection a
 // broker. Survives brokers that go and come back, leaders that move, topics and partitions that
 // appear or vanish; a topic or a whole cluster made anew is followed as new logs.
-// Memory: per broker one answer and the range handed on.
+// Memory: per broker one answer, those that the sink holds, and up to four to be filled again.
 class Fetcher {
  public:
   Fetcher(Config config, FetchOptions options, FetchSink& sink, Clock& clock);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Millis kSoon{100};
 constexpr Millis kLater{1000};
+constexpr std::size_t kSpareBuffers = 4;
 
 std::int32_t as_int32(ByteCount n) {
   return static_cast<std::int32_t>(std::min<std::uint64_t>(n.value, INT32_MAX));
@@ -38,7 +39,12 @@ NewBatches batches_after(std::string_view records, Offset next) {
 
 LeaderReader::LeaderReader(const Config& config, const FetchOptions& options, FetchSink& sink,
                            Clock& clock, const Cancel& stop)
-    : config_(config), options_(options), sink_(sink), clock_(clock), stop_(stop) {}
+    : config_(config),
+      options_(options),
+      sink_(sink),
+      clock_(clock),
+      stop_(stop),
+      buffers_(kSpareBuffers, ByteCount(2 * options.max_bytes_per_response.value)) {}
 
 bool LeaderReader::read(const BrokerInfo& broker, const std::vector<FollowedLog*>& logs) {
   try {
@@ -125,9 +131,12 @@ bool LeaderReader::fetch(std::vector<FollowedLog*> logs) {
   const FetchLimits limits{static_cast<std::int32_t>(options_.max_wait.count()),
                            as_int32(options_.max_bytes_per_response)};
   connection_->send(fetch_request(config_.client_id, limits, wanted));
-  connection_->receive(buffer_, Deadline::after(config_.request_timeout + options_.max_wait),
-                       options_.max_answer.value);
-  const auto fetched = parse_fetch(buffer_, connection_->name());
+  buffer_.reset();  // the sink may have given it back
+  buffer_ = buffers_.take();
+  const auto bytes =
+      connection_->receive(*buffer_, Deadline::after(config_.request_timeout + options_.max_wait),
+                           options_.max_answer.value);
+  const auto fetched = parse_fetch(bytes, connection_->name());
   if (fetched.error != kNone) {
     throw Error(Code::unavailable, connection_->name(),
                 "Fetch: " + protocol_error_name(fetched.error));
@@ -190,6 +199,8 @@ void LeaderReader::take_records(FollowedLog& log, const FetchedPartition& answer
                        .min_timestamp = first.base_timestamp(),
                        .max_timestamp = first.max_timestamp(),
                        .bytes = fresh.bytes,
+                       .buffer = buffer_,
+                       .crc32c = crc32c_of(fresh.batches),
                        .facts = facts_of(fresh.batches),
                        .high_watermark = answer.high_watermark,
                        .log_start = answer.log_start};

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer_pool.hpp"
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
 #include "kafka/cluster.hpp"
@@ -67,7 +68,8 @@ class LeaderReader {
   const Cancel& stop_;
   BrokerInfo broker_;
   std::optional<Connection> connection_;
-  std::string buffer_;
+  BufferPool buffers_;
+  std::shared_ptr<std::string> buffer_;  // the last answer
   std::size_t turn_ = 0;
 };
 

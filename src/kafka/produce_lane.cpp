@@ -137,16 +137,17 @@ void ProduceLane::receive_one() {
     return a.second.in_flight.size() < b.second.in_flight.size();
   });
   auto& link = busy->second;
+  std::string_view bytes;
   try {
     // The broker itself waits up to request_timeout for the replicas.
-    link.connection->receive(buffer_, Deadline::after(shared_.config.request_timeout * 2));
+    bytes = link.connection->receive(buffer_, Deadline::after(shared_.config.request_timeout * 2));
   } catch (Error& error) {
     if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
     return drop(busy->first, error);
   }
   auto partitions = std::move(link.in_flight.front());
   link.in_flight.pop_front();
-  const auto answers = parse_produce(buffer_, link.connection->name());
+  const auto answers = parse_produce(bytes, link.connection->name());
   for (const auto& answer : answers) {
     const auto asked = std::find_if(partitions.begin(), partitions.end(), [&](const auto* queue) {
       return queue->partition == answer.partition;

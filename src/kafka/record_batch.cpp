@@ -170,6 +170,16 @@ SplitBatches split_batches(std::string_view bytes) {
   }
 }
 
+std::uint32_t crc32c_of(const std::vector<BatchView>& batches) {
+  std::uint32_t crc = 0;
+  for (const auto& batch : batches) {
+    const auto checked = checked_part(batch.bytes());
+    const auto head = batch.bytes().size() - checked.size();
+    crc = crc32c_combine(crc32c(batch.bytes().substr(0, head), crc), batch.crc(), checked.size());
+  }
+  return crc;
+}
+
 void check_producible(const BatchView& batch, const TopicPartition& log) {
   if (!batch.is_control() && !batch.has_holes()) return;
   throw Error(Code::unsupported, to_string(log),
@@ -239,29 +249,6 @@ std::optional<Marker> transaction_marker(const BatchView& control) {
   const auto type = field<std::int16_t>(record, 2);
   if (version < 0 || type < 0 || type > 1) return std::nullopt;
   return type == 0 ? Marker::abort : Marker::commit;
-}
-
-void TransactionScan::add(const BatchView& batch) {
-  if (batch.next_offset() <= next_) return;
-  next_ = batch.next_offset();
-  const auto id = batch.producer().id;
-  if (!batch.is_control()) {
-    if (batch.is_transactional()) open_.try_emplace(id, batch.base_offset());
-    return;
-  }
-  const auto marker = transaction_marker(batch);
-  const auto open = open_.find(id);
-  if (!marker || open == open_.end()) return;
-  if (*marker == Marker::abort) aborted_.push_back({id, open->second, batch.base_offset()});
-  open_.erase(open);
-}
-
-std::vector<AbortedTransaction> TransactionScan::finish() const {
-  auto aborted = aborted_;
-  for (const auto& [id, first] : open_) aborted.push_back({id, first, next_});
-  std::sort(aborted.begin(), aborted.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  return aborted;
 }
 
 ReplayFilter::ReplayFilter(std::vector<AbortedTransaction> aborted) {

@@ -66,6 +66,9 @@ struct SplitBatches {
 // that is cut off is left out. Errors as in BatchView::parse, and Error(corrupt) when offsets fall.
 SplitBatches split_batches(std::string_view bytes);
 
+// CRC-32C of the bytes of batches whose own CRC was checked, put together from those.
+std::uint32_t crc32c_of(const std::vector<BatchView>& batches);
+
 // Error(unsupported) when a broker would not take the batch from a producer: control batches and
 // batches with holes. The subject names `log`, the message the offsets.
 void check_producible(const BatchView& batch, const TopicPartition& log);
@@ -104,21 +107,7 @@ struct AbortedTransaction {
   friend auto operator<=>(const AbortedTransaction&, const AbortedTransaction&) = default;
 };
 
-// First pass over a partition's log: give it all batches in order. Memory grows with open and with
-// aborted transactions, not with the length of the log. Batches seen again are ignored.
-class TransactionScan {
- public:
-  void add(const BatchView& batch);
-  // Transactions without an end count as aborted: their producer is gone. Sorted by `first`.
-  std::vector<AbortedTransaction> finish() const;
-
- private:
-  std::map<std::int64_t, Offset> open_;  // producer id -> first offset
-  std::vector<AbortedTransaction> aborted_;
-  Offset next_{0};
-};
-
-// Second pass: what to do with a batch when the log is produced again.
+// What to do with a batch when the log is produced again.
 enum class Replay { keep, drop_control, drop_aborted, drop_empty };
 class ReplayFilter {
  public:

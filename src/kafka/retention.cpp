@@ -77,8 +77,9 @@ void ask_leader(const Config& config, const BrokerInfo& broker, std::map<LogId, 
       asked[{log.topic_id, log.partition}] = log;
     }
     connection.send(fetch_request(config.client_id, {0, kMostOfAnswer}, partitions));
-    std::string bytes;
-    connection.receive(bytes, Deadline::after(config.request_timeout), kMostBytes);
+    std::string buffer;
+    const auto bytes =
+        connection.receive(buffer, Deadline::after(config.request_timeout), kMostBytes);
     for (const auto& answer : parse_fetch(bytes, connection.name()).partitions) {
       const auto log = asked.find({answer.topic_id, answer.partition});
       if (log == asked.end()) continue;

@@ -156,8 +156,8 @@ void Transport::write(std::string_view bytes, Deadline deadline, bool more) {
       bytes.remove_prefix(written);
       continue;
     }
-    const auto n = ::send(socket_.get(), bytes.data(), bytes.size(),
-                          MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    const auto n =
+        ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (n >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(n));
     } else if (errno == EAGAIN) {
@@ -166,6 +166,14 @@ void Transport::write(std::string_view bytes, Deadline deadline, bool more) {
       unavailable(name_, "the connection broke", errno);
     }
   }
+}
+
+// Not for each packet of a long answer: a wakeup costs more than the packet.
+void Transport::wake_when_there(std::size_t n) {
+  const int wanted = static_cast<int>(std::min<std::size_t>(n, 256u << 10));
+  if (wanted == low_water_) return;
+  low_water_ = wanted;
+  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
 }
 
 void Transport::read(char* to, std::size_t n, Deadline deadline) {
@@ -181,6 +189,7 @@ void Transport::read(char* to, std::size_t n, Deadline deadline) {
     } else if (received == 0) {
       throw Error(Code::unavailable, name_, "the broker closed the connection");
     } else if (errno == EAGAIN) {
+      wake_when_there(n);
       wait(POLLIN, deadline);
     } else if (errno != EINTR) {
       unavailable(name_, "the connection broke", errno);
@@ -211,6 +220,7 @@ std::size_t Transport::read_some(char* to, std::size_t n) {
 
 void Transport::carry(int local) {
   std::string buffer(64u << 10, '\0');
+  wake_when_there(1);
   const auto wait_local = [&](short events) {
     if (cancel_ != nullptr) cancel_->check();
     pollfd both[2] = {{local, events, 0}, {socket_.get(), POLLIN, 0}};

@@ -35,6 +35,7 @@ class Transport {
   void shake_hands(const std::string& host, const TlsConfig& tls, Deadline deadline);
   void wait(short events, Deadline deadline);
   std::size_t read_some(char* to, std::size_t n);
+  void wake_when_there(std::size_t n);
   void wait_for_tls(int result, Deadline deadline);
   [[noreturn]] void tls_failed(int reason) const;
 
@@ -46,6 +47,7 @@ class Transport {
   Fd socket_;
   std::unique_ptr<ssl_st, FreeSsl> ssl_;
   bool shaken_ = false;
+  int low_water_ = 1;  // of the socket, in bytes
 };
 
 }  // namespace lifeboat::kafka

@@ -161,7 +161,7 @@ class KafkaToLogbook : public kafka::FetchSink {
                          range.min_timestamp,
                          range.max_timestamp,
                          to_attributes(range.facts)};
-    writer_.append(extent, range.bytes, cancel_);
+    writer_.append(extent, {range.bytes, std::move(range.buffer), range.crc32c}, cancel_);
     ledger_.received(name, extent.next, Position(range.high_watermark.value));
   }
   void on_gap(const kafka::LogId& log, Offset from, Offset to, std::string why) override {
@@ -238,7 +238,7 @@ vault::LogbookOptions logbook_options(const Config& config) {
   vault::LogbookOptions options;
   options.flush_bytes = config.flush_bytes;
   options.flush_interval = config.flush_interval;
-  options.max_buffered = ByteCount(config.flush_bytes.value * 3 / 2);
+  options.max_buffered = ByteCount(config.flush_bytes.value * 5 / 2);
   return options;
 }
 

@@ -12,13 +12,6 @@
 namespace lifeboat::recovery {
 namespace {
 
-bool chosen(const KafkaConfig& config, const kafka::TopicInfo& topic) {
-  auto matches = [&](const std::string& glob) { return kafka::glob_matches(glob, topic.name); };
-  return !topic.internal && !topic.topic_id.empty() &&
-         std::any_of(config.include.begin(), config.include.end(), matches) &&
-         std::none_of(config.exclude.begin(), config.exclude.end(), matches);
-}
-
 // What the vault knows of how records come.
 void estimate(RetentionFacts& facts, const vault::LogSummary& log, Timestamp now) {
   auto records = static_cast<double>(log.next - log.first);
@@ -33,7 +26,8 @@ void estimate(RetentionFacts& facts, const vault::LogSummary& log, Timestamp now
 std::vector<kafka::LogId> logs_of(const KafkaConfig& config, const kafka::ClusterInfo& info) {
   std::vector<kafka::LogId> logs;
   for (const auto& topic : info.topics) {
-    if (!chosen(config, topic)) continue;
+    if (topic.topic_id.empty() || !kafka::is_chosen(topic, config.include, config.exclude))
+      continue;
     for (const auto& p : topic.partitions) {
       if (p.leader.value < 0) continue;
       logs.push_back({info.cluster_id, topic.topic_id, topic.name, p.id});

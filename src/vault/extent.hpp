@@ -1,7 +1,11 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/types.hpp"
@@ -25,6 +29,15 @@ struct Extent {
   Timestamp min_time;  // of its records; of their arrival where records have no time
   Timestamp max_time;
   std::string attributes_json;  // small, free for the source (leader epoch…); may be empty
+};
+
+// Some of an extent's bytes.
+struct ExtentBytes {
+  std::string_view bytes;
+  // They lie in it: whoever keeps the piece holds it instead of copying them. Null: the bytes are
+  // only there during the call.
+  std::shared_ptr<const std::string> buffer{};
+  std::optional<std::uint32_t> crc32c{};  // of the bytes, when it is known already
 };
 
 // What could not be had: [from, to) of the log is lost for this vault.

@@ -190,50 +190,59 @@ bool valid_incarnation(std::string_view incarnation) {
   return incarnation.find('/') == std::string_view::npos && store::valid_name(incarnation);
 }
 
-LogbookObject::LogbookObject(std::string name, int zstd_level)
-    : name_(std::move(name)), zstd_level_(zstd_level), parts_(1), at_(kHeaderSize) {}
+ExtentBytes piece_of(std::string bytes) {
+  auto buffer = std::make_shared<const std::string>(std::move(bytes));
+  return {*buffer, buffer};
+}
 
-void LogbookObject::add(const Extent& extent, std::vector<std::string> chunks,
+LogbookObject::LogbookObject(std::string name, int zstd_level)
+    : name_(std::move(name)), zstd_level_(zstd_level), at_(kHeaderSize) {}
+
+void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
                         bool try_compressing) {
   StoredExtent stored{extent, ByteCount(at_), {}, {}, {}, 0};
-  for (const auto& chunk : chunks) stored.raw = stored.raw + chunk.size();
-  if (try_compressing && !chunks.empty() && worth_compressing(chunks.front(), zstd_level_)) {
-    std::string whole = std::move(chunks.front());
-    for (std::size_t i = 1; i < chunks.size(); ++i) whole += std::exchange(chunks[i], {});
+  for (const auto& piece : pieces) stored.raw = stored.raw + piece.bytes.size();
+  if (try_compressing && !pieces.empty() && worth_compressing(pieces.front().bytes, zstd_level_)) {
+    std::string whole;
+    whole.reserve(stored.raw.value);
+    for (auto& piece : pieces) whole += std::exchange(piece, {}).bytes;
     stored.codec = Codec::zstd;
-    chunks.assign(1, compress(whole, zstd_level_));
+    pieces.assign(1, piece_of(compress(whole, zstd_level_)));
   }
-  for (auto& chunk : chunks) {
-    stored.crc = crc32c(chunk, stored.crc);
-    stored.stored = stored.stored + chunk.size();
-    parts_.push_back(std::move(chunk));
+  for (auto& piece : pieces) {
+    auto size = piece.bytes.size();
+    stored.crc = piece.crc32c ? crc32c_combine(stored.crc, *piece.crc32c, size)
+                              : crc32c(piece.bytes, stored.crc);
+    stored.stored = stored.stored + size;
+    pieces_.push_back(std::move(piece));
   }
   at_ += stored.stored.value;
   footer_.extents.push_back(std::move(stored));
 }
 
-std::vector<std::string> LogbookObject::finish(Timestamp created, std::vector<Gap> gaps,
-                                               ReplacedObjects replaced) {
+std::vector<std::string_view> LogbookObject::finish(Timestamp created, std::vector<Gap> gaps,
+                                                    ReplacedObjects replaced) {
   footer_.created = created;
   footer_.gaps = std::move(gaps);
   footer_.replaced = std::move(replaced);
-  std::string end = encode_footer(footer_);
+  end_ = encode_footer(footer_);
 
   std::string trailer;
-  append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(end.size()));
-  append_le<std::uint32_t>(trailer, crc32c(end, crc32c(name_)));
+  append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(end_.size()));
+  append_le<std::uint32_t>(trailer, crc32c(end_, crc32c(name_)));
   append_le<std::uint16_t>(trailer, kFormatVersion);
   append_le<std::uint8_t>(trailer, static_cast<std::uint8_t>(ObjectType::logbook));
   append_le<std::uint8_t>(trailer, footer_.replaced.empty() ? 0 : kReplaces);
   append_le<std::uint32_t>(trailer, crc32c(trailer, crc32c(name_)));
-  end += trailer;
-  end += kEndMagic;
+  end_ += trailer;
+  end_ += kEndMagic;
 
-  parts_.front() =
-      make_header(ObjectType::logbook, name_, ByteCount(at_ - kHeaderSize + end.size()), 0);
-  at_ += end.size();
-  parts_.push_back(std::move(end));
-  return std::move(parts_);
+  header_ = make_header(ObjectType::logbook, name_, ByteCount(at_ - kHeaderSize + end_.size()), 0);
+  at_ += end_.size();
+  std::vector<std::string_view> parts{header_};
+  for (const auto& piece : pieces_) parts.push_back(piece.bytes);
+  parts.push_back(end_);
+  return parts;
 }
 
 Trailer parse_trailer(const std::string& name, std::string_view tail) {

@@ -47,19 +47,21 @@ struct Footer {
 class LogbookObject {
  public:
   LogbookObject(std::string name, int zstd_level);
-  // The extent's bytes are those of the chunks, one after the other. They are kept as they are, or
-  // compressed when that is to be tried and a sample shrinks.
-  void add(const Extent& extent, std::vector<std::string> chunks, bool try_compressing = true);
-  // The whole object in parts.
-  std::vector<std::string> finish(Timestamp created, std::vector<Gap> gaps,
-                                  ReplacedObjects replaced = {});
+  // The extent's bytes are those of the pieces, one after the other; all of them have a buffer.
+  // They are kept as they are, or compressed when that is to be tried and a sample shrinks.
+  void add(const Extent& extent, std::vector<ExtentBytes> pieces, bool try_compressing = true);
+  // The whole object in parts, which the pieces' buffers and this object hold.
+  std::vector<std::string_view> finish(Timestamp created, std::vector<Gap> gaps,
+                                       ReplacedObjects replaced = {});
   ByteCount size() const { return ByteCount(at_); }  // of what was added so far
   const Footer& footer() const { return footer_; }
 
  private:
   std::string name_;
   int zstd_level_;
-  std::vector<std::string> parts_;  // the first one is the header
+  std::vector<ExtentBytes> pieces_;  // between header and footer
+  std::string header_;
+  std::string end_;  // footer and trailer
   std::uint64_t at_;
   Footer footer_;
 };
@@ -79,6 +81,8 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
 std::string open_extent(const std::string& name, const StoredExtent& extent,
                         std::string_view stored);
 std::string open_extent(const std::string& name, const StoredExtent& extent, std::string&& stored);
+ExtentBytes piece_of(std::string bytes);
+
 // A whole object: open checks all but its extents, check every byte.
 Footer open_logbook_object(const std::string& name, std::string_view object);
 Footer check_logbook_object(const std::string& name, std::string_view object);

@@ -54,8 +54,8 @@ class Coalescer {
       : object_(object), options_(options), policy_(policy) {}
 
   void add(Extent extent, std::string bytes) {
-    if (!chunks_.empty() && !follows(extent, bytes.size())) end();
-    if (chunks_.empty()) {
+    if (!pieces_.empty() && !follows(extent, bytes.size())) end();
+    if (pieces_.empty()) {
       extent_ = std::move(extent);
     } else {
       extent_.next = extent.next;
@@ -63,13 +63,13 @@ class Coalescer {
       extent_.max_time = std::max(extent_.max_time, extent.max_time);
     }
     size_ += bytes.size();
-    chunks_.push_back(std::move(bytes));
+    pieces_.push_back(piece_of(std::move(bytes)));
   }
 
   void end() {
-    if (chunks_.empty()) return;
-    object_.add(extent_, std::move(chunks_));
-    chunks_.clear();
+    if (pieces_.empty()) return;
+    object_.add(extent_, std::move(pieces_));
+    pieces_.clear();
     size_ = 0;
   }
 
@@ -87,7 +87,7 @@ class Coalescer {
   const KeeperOptions& options_;
   const LogPolicy& policy_;
   Extent extent_;
-  std::vector<std::string> chunks_;
+  std::vector<ExtentBytes> pieces_;
   std::size_t size_ = 0;
 };
 
@@ -206,8 +206,7 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
     kept.problems.push_back(std::string("not merged: ") + error.what());
     return false;
   }
-  auto bytes = object.finish(clock_.now(), std::move(gaps), std::move(replaced));
-  std::vector<std::string_view> parts(bytes.begin(), bytes.end());
+  auto parts = object.finish(clock_.now(), std::move(gaps), std::move(replaced));
   auto name = logbook_name({incarnation_, next_object_});
   ++next_object_;  // also when it fails: perhaps it was written
   if (vault_.store().put_parts_if_absent(name, parts) != store::PutResult::written) {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/error.hpp"
@@ -17,29 +18,35 @@ namespace {
 
 constexpr Millis kCancelPoll{100};
 constexpr std::size_t kExtentCost = 256;  // of keeping an extent, beside its bytes
+constexpr std::size_t kHold = 64 * 1024;  // pieces from here on are held, smaller ones copied
 
 struct PendingExtent {
   Extent extent;
-  std::vector<std::string> chunks;
+  std::vector<ExtentBytes> pieces;
   std::uint64_t size = 0;
+  std::shared_ptr<std::string> room;  // in which the last piece lies, when it may grow
 
-  void add(std::string_view bytes, std::string&& copy) {
+  void add(ExtentBytes&& piece, std::shared_ptr<std::string>&& fresh_room) {
+    auto bytes = piece.bytes;
     size += bytes.size();
-    if (!chunks.empty() && chunks.back().capacity() - chunks.back().size() >= bytes.size()) {
-      chunks.back() += bytes;
-    } else if (!bytes.empty()) {
-      chunks.push_back(std::move(copy));
+    if (bytes.empty()) return;
+    if (fresh_room && room && room->capacity() - room->size() >= bytes.size()) {
+      *room += bytes;
+      pieces.back() = {*room, room};
+      return;
     }
+    room = std::move(fresh_room);
+    pieces.push_back(std::move(piece));
   }
 };
 
-// With room for what follows when it is small: a chunk for each append would cost more than the
+// With room for what follows when it is small: a buffer for each append would cost more than the
 // bytes.
-std::string copy_with_room(std::string_view bytes) {
+std::shared_ptr<std::string> copy_with_room(std::string_view bytes) {
   constexpr std::size_t kRoom = 16 * 1024;
-  std::string copy;
-  if (bytes.size() < kRoom) copy.reserve(std::min(kRoom, 4 * bytes.size()));
-  copy += bytes;
+  auto copy = std::make_shared<std::string>();
+  if (bytes.size() < kRoom) copy->reserve(std::min(kRoom, 4 * bytes.size()));
+  *copy += bytes;
   return copy;
 }
 
@@ -48,8 +55,10 @@ struct Batch {
   std::vector<PendingExtent> extents;
   std::vector<Gap> gaps;
   std::map<LogName, std::size_t> last;  // index in `extents` of each log's last one
-  std::uint64_t bytes = 0;
-  std::uint64_t tickets = 0;  // once it is durable, so many appends and gaps are
+  std::set<const void*> buffers;        // of others, held
+  std::uint64_t bytes = 0;              // that the object will take, about
+  std::uint64_t memory = 0;             // and that it takes until then
+  std::uint64_t tickets = 0;            // once it is durable, so many appends and gaps are
   bool empty() const { return extents.empty() && gaps.empty(); }
 };
 
@@ -85,7 +94,7 @@ struct LogbookWriter::Impl {
   std::function<void(const std::vector<Extent>&)> callback;
   Batch pending;
   std::chrono::steady_clock::time_point oldest;  // when `pending` began
-  std::uint64_t writing_bytes = 0;               // in the object that is being written
+  std::uint64_t writing_memory = 0;              // of the object that is being written
   std::uint64_t appended = 0;                    // tickets: appends and gaps taken…
   std::uint64_t durable = 0;                     // …and how many of them are durable
   bool flush_wanted = false;
@@ -131,30 +140,41 @@ struct LogbookWriter::Impl {
     }
   }
 
-  void append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
-    check(extent, bytes);
-    std::uint64_t cost = bytes.size() + kExtentCost;
-    std::string copy = copy_with_room(bytes);  // before the lock: other logs do not wait for it
+  void append(const Extent& extent, ExtentBytes piece, const Cancel& cancel) {
+    check(extent, piece.bytes);
+    const auto size = piece.bytes.size();
+    std::shared_ptr<std::string> room;
+    if (!piece.buffer || size < kHold) {  // before the lock: other logs do not wait for it
+      room = copy_with_room(piece.bytes);
+      piece = {*room, room, piece.crc32c};
+    }
     std::unique_lock lock(mutex);
     check_open();
+    auto cost = [&] {
+      return kExtentCost + (room ? size : held(piece) ? 0 : piece.buffer->capacity());
+    };
     wait(lock, cancel, [&] {
-      auto waiting = pending.bytes + writing_bytes;
-      if (waiting == 0 || waiting + cost <= options.max_buffered.value) return true;
+      auto waiting = pending.memory + writing_memory;
+      if (waiting == 0 || waiting + cost() <= options.max_buffered.value) return true;
       want_flush();
       return false;
     });
     check_open();
     begin_batch();
-    if (!merge(extent, bytes, copy)) {
+    pending.memory += cost();
+    pending.bytes += kExtentCost + size;
+    if (!room) pending.buffers.insert(piece.buffer.get());
+    if (!merge(extent, piece, room)) {
       pending.last[extent.log] = pending.extents.size();
-      pending.extents.push_back({extent, {}, 0});
-      pending.extents.back().add(bytes, std::move(copy));
-      pending.bytes += kExtentCost;
+      pending.extents.push_back({extent, {}, 0, {}});
+      pending.extents.back().add(std::move(piece), std::move(room));
     }
-    pending.bytes += bytes.size();
     ++appended;
     if (pending.bytes >= options.flush_bytes.value) work.notify_all();
   }
+
+  // Under the lock. A buffer that is held in two objects counts in both.
+  bool held(const ExtentBytes& piece) const { return pending.buffers.contains(piece.buffer.get()); }
 
   static void check(const Extent& extent, std::string_view bytes) {
     if (extent.base >= extent.next || !valid_log(extent.log) || bytes.size() > kMaxExtent.value ||
@@ -165,17 +185,18 @@ struct LogbookWriter::Impl {
     }
   }
 
-  bool merge(const Extent& extent, std::string_view bytes, std::string& copy) {
+  bool merge(const Extent& extent, ExtentBytes& piece, std::shared_ptr<std::string>& room) {
     auto it = pending.last.find(extent.log);
     if (it == pending.last.end()) return false;
     PendingExtent& last = pending.extents[it->second];
-    if (last.extent.next != extent.base || last.size + bytes.size() > options.max_extent.value) {
+    if (last.extent.next != extent.base ||
+        last.size + piece.bytes.size() > options.max_extent.value) {
       return false;
     }
     auto attributes = merge_attributes(policy, last.extent, extent);
     if (!attributes) return false;
     last.extent.attributes_json = std::move(*attributes);
-    last.add(bytes, std::move(copy));
+    last.add(std::move(piece), std::move(room));
     last.extent.next = extent.next;
     last.extent.min_time = std::min(last.extent.min_time, extent.min_time);
     last.extent.max_time = std::max(last.extent.max_time, extent.max_time);
@@ -197,6 +218,7 @@ struct LogbookWriter::Impl {
     begin_batch();
     pending.gaps.push_back(gap);
     pending.bytes += kExtentCost;
+    pending.memory += kExtentCost;
     ++appended;
   }
 
@@ -256,7 +278,7 @@ struct LogbookWriter::Impl {
     Batch batch = std::move(pending);
     pending = {};
     batch.tickets = appended;
-    writing_bytes = batch.bytes;
+    writing_memory = batch.memory;
     flush_wanted = false;
     return batch;
   }
@@ -264,8 +286,8 @@ struct LogbookWriter::Impl {
   void write(Batch batch) {
     std::string name = logbook_name({incarnation, sequence});
     std::vector<Extent> extents;
-    auto object = build(name, batch, extents);
-    std::vector<std::string_view> parts(object.begin(), object.end());
+    LogbookObject object(name, options.zstd_level);
+    auto parts = build(object, batch, extents);
     if (!store_until_done(name, parts)) return;  // being destroyed: it was never durable
     ++sequence;
     std::function<void(const std::vector<Extent>&)> call;
@@ -276,18 +298,17 @@ struct LogbookWriter::Impl {
     if (call) call(extents);
     std::lock_guard lock(mutex);
     durable = batch.tickets;
-    writing_bytes = 0;
+    writing_memory = 0;
     ++status.objects;
     for (auto part : parts) status.stored_bytes = status.stored_bytes + part.size();
     progress.notify_all();
   }
 
-  std::vector<std::string> build(const std::string& name, Batch& batch,
-                                 std::vector<Extent>& extents) {
-    LogbookObject object(name, options.zstd_level);
+  std::vector<std::string_view> build(LogbookObject& object, Batch& batch,
+                                      std::vector<Extent>& extents) {
     for (auto& one : batch.extents) {
       bool compress = !policy.compress || policy.compress(one.extent.log);
-      object.add(one.extent, std::move(one.chunks), compress);
+      object.add(one.extent, std::move(one.pieces), compress);
       extents.push_back(std::move(one.extent));
     }
     return object.finish(clock.now(), std::move(batch.gaps));
@@ -342,8 +363,8 @@ LogbookWriter::LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, 
     : impl_(std::make_unique<Impl>(vault, options, clock, random, std::move(policy))) {}
 LogbookWriter::~LogbookWriter() = default;
 
-void LogbookWriter::append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
-  impl_->append(extent, bytes, cancel);
+void LogbookWriter::append(const Extent& extent, const ExtentBytes& piece, const Cancel& cancel) {
+  impl_->append(extent, piece, cancel);
 }
 void LogbookWriter::gap(const Gap& gap) {
   impl_->gap(gap);
@@ -364,7 +385,7 @@ void LogbookWriter::close(const Cancel& cancel) {
 LogbookStatus LogbookWriter::status() const {
   std::lock_guard lock(impl_->mutex);
   LogbookStatus out = impl_->status;
-  out.buffered = ByteCount(impl_->pending.bytes + impl_->writing_bytes);
+  out.buffered = ByteCount(impl_->pending.memory + impl_->writing_memory);
   return out;
 }
 

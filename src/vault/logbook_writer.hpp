@@ -61,8 +61,12 @@ class LogbookWriter {
 
   // Takes the range. Contiguous ranges of one log are merged, as the policy tells. base < next;
   // bytes may be empty where a range holds no data (compacted away). Blocks while the buffer is
-  // full; Error(cancelled) when `cancel` is requested meanwhile: then nothing was taken.
-  void append(const Extent& extent, std::string_view bytes, const Cancel& cancel);
+  // full; Error(cancelled) when `cancel` is requested meanwhile: then nothing was taken. A large
+  // piece with a buffer is not copied; each buffer counts as a whole, once.
+  void append(const Extent& extent, const ExtentBytes& piece, const Cancel& cancel);
+  void append(const Extent& extent, std::string_view bytes, const Cancel& cancel) {
+    append(extent, ExtentBytes{bytes}, cancel);
+  }
   // Records that [from, to) cannot be had.
   void gap(const Gap& gap);
 

@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
 #include "base/random.hpp"
+#include "kafka/transaction_scan.hpp"
 
 namespace lifeboat::kafka {
 namespace {

@@ -5,6 +5,7 @@
 #include "kafka/broker_tools.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/record_batch.hpp"
+#include "kafka/transaction_scan.hpp"
 
 namespace lifeboat::kafka::test {
 namespace {

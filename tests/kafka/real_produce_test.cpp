@@ -7,6 +7,7 @@
 #include "kafka/offset_translation.hpp"
 #include "kafka/raw_producer.hpp"
 #include "kafka/record_batch.hpp"
+#include "kafka/transaction_scan.hpp"
 
 namespace lifeboat::kafka::test {
 namespace {

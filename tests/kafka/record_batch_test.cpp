@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.hpp"
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "kafka/captured_batches.hpp"
+#include "kafka/transaction_scan.hpp"
 
 namespace lifeboat::kafka {
 namespace {
@@ -57,6 +59,12 @@ TEST(RecordBatch, HeadersAreReadAsTheBrokerWroteThem) {
     EXPECT_GT(batch.base_timestamp(), Timestamp(0));
     EXPECT_GE(batch.max_timestamp(), batch.base_timestamp());
   }
+}
+
+TEST(RecordBatch, TheChecksumOfManyIsPutTogetherFromTheirOwn) {
+  const auto bytes = all_codecs();
+  EXPECT_EQ(crc32c_of(split_batches(bytes).batches), crc32c(bytes));
+  EXPECT_EQ(crc32c_of({}), crc32c(""));
 }
 
 TEST(RecordBatch, EveryTruncationLeavesTheWholeBatchesBefore) {

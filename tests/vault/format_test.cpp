@@ -44,7 +44,7 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
               Timestamp(1000),
               Timestamp(2000),
               ""},
-             {"hello"});
+             {piece_of("hello")});
   std::string bytes;
   for (const auto& part : object.finish(clock.now(), {})) bytes += part;
   EXPECT_NE(format_page().find(dump(bytes)), std::string::npos) << dump(bytes);

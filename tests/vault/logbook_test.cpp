@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/checksum.hpp"
 #include "store/full_store.hpp"
 #include "vault_fixture.hpp"
 
@@ -44,6 +45,50 @@ struct LogbookTest : VaultTest {
 };
 
 using Strings = std::vector<std::string>;
+
+// Bytes as the source holds them, and a way to see whether anybody still does.
+struct SourceBuffer {
+  std::shared_ptr<const std::string> bytes;
+  explicit SourceBuffer(std::string b) : bytes(std::make_shared<const std::string>(std::move(b))) {}
+  ExtentBytes part(std::size_t from, std::size_t size, bool with_crc = true) const {
+    auto view = std::string_view(*bytes).substr(from, size);
+    return {view, bytes, with_crc ? std::optional(crc32c(view)) : std::nullopt};
+  }
+  bool held() const { return bytes.use_count() > 1; }
+};
+
+TEST_F(LogbookTest, LargePiecesAreHeldUntilTheyAreDurableAndSmallOnesCopied) {
+  auto out = writer();
+  constexpr std::size_t kLarge = 100'000;
+  SourceBuffer large(noise(2 * kLarge, 1));
+  SourceBuffer small(noise(2'000, 2));
+  out->append(extent(kTopic, 0, 1), large.part(0, kLarge), cancel);
+  out->append(extent(kTopic, 1, 2), small.part(0, 1'000), cancel);
+  out->append(extent(kTopic, 2, 3), small.part(1'000, 1'000), cancel);
+  out->append(extent(kTopic, 3, 4), large.part(kLarge, kLarge, false), cancel);
+  EXPECT_TRUE(large.held());
+  EXPECT_FALSE(small.held());
+  EXPECT_LT(out->status().buffered.value, 3 * kLarge) << "the buffer counts once";
+  out->flush(cancel);
+  EXPECT_FALSE(large.held());
+  std::string stored;
+  Logbook::load(vault).read({kTopic}, Position(0), Position(4),
+                            [&](const ExtentView& view) { stored += view.bytes; });
+  EXPECT_EQ(stored, large.bytes->substr(0, kLarge) + *small.bytes + large.bytes->substr(kLarge));
+}
+
+TEST_F(LogbookTest, ABufferOfWhichLittleIsTakenCountsAsAWhole) {
+  LogbookOptions options = manual();
+  options.max_buffered = ByteCount(1'000'000);
+  LogbookWriter out(vault, options, clock, random);
+  for (int i = 0; i < 10; ++i) {
+    SourceBuffer source(noise(400'000, 3));
+    out.append(extent(kTopic, i, i + 1), source.part(0, 70'000), cancel);
+    EXPECT_LE(out.status().buffered.value, 1'000'000u);
+  }
+  out.close(cancel);
+  EXPECT_GE(out.status().objects, 5u) << "flushed when so many are held";
+}
 
 TEST_F(LogbookTest, RoundTripOfSeveralLogs) {
   auto out = writer();

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/types.hpp"
+
+namespace lifeboat {
+
+// Large buffers that are filled again and again: new memory costs a page fault for each 4 KiB of
+// it. Thread-safe; buffers may outlive the pool.
+class BufferPool {
+ public:
+  // Of the buffers that nobody holds any more, the `keep` that were given back last are kept, those
+  // above `largest` not.
+  BufferPool(std::size_t keep, ByteCount largest);
+  // With the content that it happens to have.
+  std::shared_ptr<std::string> take();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace lifeboat

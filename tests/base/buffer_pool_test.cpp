@@ -1,0 +1,48 @@
+#include "base/buffer_pool.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lifeboat {
+namespace {
+
+TEST(BufferPool, GivesOutWhatWasGivenBackLast) {
+  BufferPool pool(2, ByteCount(1000));
+  auto first = pool.take();
+  auto second = pool.take();
+  first->resize(100);
+  second->resize(200);
+  const auto* memory = second->data();
+  first.reset();
+  second.reset();
+  EXPECT_EQ(pool.take()->data(), memory);
+}
+
+TEST(BufferPool, LetsGoOfLargeOnesAndOfTooMany) {
+  BufferPool pool(1, ByteCount(1000));
+  auto large = pool.take();
+  large->resize(1001);
+  large.reset();
+  EXPECT_TRUE(pool.take()->empty());
+  auto one = pool.take();
+  auto other = pool.take();
+  one->resize(10);
+  other->resize(20);
+  one.reset();
+  other.reset();
+  EXPECT_EQ(pool.take()->size(), 10u);
+  auto kept = pool.take();
+  EXPECT_TRUE(pool.take()->empty());
+}
+
+TEST(BufferPool, BuffersOutliveIt) {
+  std::shared_ptr<std::string> buffer;
+  {
+    BufferPool pool(1, ByteCount(1000));
+    buffer = pool.take();
+  }
+  buffer->resize(10);
+  EXPECT_EQ(buffer->size(), 10u);
+}
+
+}  // namespace
+}  // namespace lifeboat
