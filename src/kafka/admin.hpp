@@ -6,45 +6,30 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "kafka/groups.hpp"
 #include "kafka/types.hpp"
 
 namespace lifeboat::kafka {
 
-enum class GroupState { unknown, empty, stable, rebalancing, dead };
-std::string_view to_string(GroupState state);
-
-struct GroupMember {
-  std::string member_id;
-  std::string client_id;
-  std::string host;
-  std::vector<TopicPartition> assignment;
-};
-
-struct GroupDescription {
-  GroupState state = GroupState::unknown;  // dead: the group does not exist
-  std::string strategy;                    // partition.assignment.strategy that was agreed on
-  std::vector<GroupMember> members;
-};
-std::string to_string(const GroupMember& member);  // "client (host, member id)"
-
-// Groups, offsets, topics and configurations, by librdkafka. One client, made once and kept.
-// Thread-safe. Throws Error: unavailable, timeout, failed (subject: group or topic). Coordinators
-// that are not ready yet are asked again until Config::request_timeout.
+// Topics and configurations by librdkafka, made when it is first needed; groups as Groups has them.
+// Thread-safe. Throws Error: unavailable, timeout, failed (subject: group or topic), and as Groups.
 class Admin {
  public:
   Admin(Config config, Clock& clock);
   ~Admin();
 
-  std::vector<std::string> list_groups();
-  GroupDescription describe(const std::string& group);
-  // Every partition that the group has an offset for. A few milliseconds once connected.
-  std::map<TopicPartition, Offset> committed(const std::string& group);
-  // Only when the group has no members; else Error(refused) that names them.
-  void alter_offsets(const std::string& group, const std::map<TopicPartition, Offset>& offsets);
-  // Takes a member out at once. False: it was not there.
-  bool evict(const std::string& group, const std::string& member_id);
-  // False: no such group. Error(refused) when it has members.
-  bool delete_group(const std::string& group);
+  std::vector<std::string> list_groups() { return groups_.list(); }
+  GroupDescription describe(const std::string& group) { return groups_.describe(group); }
+  std::map<TopicPartition, Offset> committed(const std::string& group) {
+    return groups_.committed(group);
+  }
+  void alter_offsets(const std::string& group, const std::map<TopicPartition, Offset>& offsets) {
+    groups_.alter_offsets(group, offsets);
+  }
+  bool evict(const std::string& group, const std::string& member_id) {
+    return groups_.evict(group, member_id);
+  }
+  bool delete_group(const std::string& group) { return groups_.remove(group); }
 
   // What differs from the broker's defaults.
   std::map<std::string, std::string> topic_configs(const std::string& topic);
@@ -59,6 +44,7 @@ class Admin {
 
  private:
   struct State;
+  Groups groups_;
   std::unique_ptr<State> state_;
 };
 

@@ -53,8 +53,8 @@ struct PartitionOffsets {
   Offset high_watermark;
 };
 
-// What a cluster is, asked on the wire (Metadata v12, ListOffsets v4, FindCoordinator v1,
-// LeaveGroup v3 of https://kafka.apache.org/protocol). Keeps connections; thread-safe, one request
+// What a cluster is, asked on the wire (Metadata v12, ListOffsets v4, InitProducerId v0 of
+// https://kafka.apache.org/protocol). Keeps connections; thread-safe, one request
 // at a time. Throws Error: unavailable (no broker answers), unsupported (the broker does not know
 // the version), failed (it answered with an error), corrupt (its answer cannot be read).
 class Cluster {
@@ -70,10 +70,7 @@ class Cluster {
   // A partition that does not exist is Error(not_found).
   std::map<TopicPartition, PartitionOffsets> offsets(const std::vector<TopicPartition>& partitions);
 
-  // Takes one member out of a group at once, whether it lives or not. False: no such member.
-  bool evict(const std::string& group, const std::string& member_id);
-
-  // The identity of a new idempotent producer (InitProducerId v0).
+  // The identity of a new idempotent producer.
   struct ProducerIdentity {
     std::int64_t id;
     std::int16_t epoch;

@@ -99,6 +99,11 @@ std::string_view Answer::compact_string() {
   return compact_bytes();
 }
 
+std::string_view Answer::bytes() {
+  const auto length = be<std::int32_t>();
+  return length <= 0 ? std::string_view() : reader_.take(static_cast<std::size_t>(length));
+}
+
 std::string_view Answer::compact_bytes() {
   const auto length = uvarint();
   return length == 0 ? std::string_view() : reader_.take(length - 1);

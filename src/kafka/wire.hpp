@@ -18,12 +18,17 @@ enum class Api : std::int16_t {
   fetch = 1,
   list_offsets = 2,
   metadata = 3,
+  offset_commit = 8,
+  offset_fetch = 9,
   find_coordinator = 10,
   leave_group = 13,
+  describe_groups = 15,
+  list_groups = 16,
   sasl_handshake = 17,
   api_versions = 18,
   init_producer_id = 22,
   sasl_authenticate = 36,
+  delete_groups = 42,
 };
 
 enum class Header { classic, flexible };
@@ -87,6 +92,7 @@ class Answer {
   // Elements of an array, of which each takes at least `least` bytes. Null reads as 0.
   std::size_t size(std::size_t least);
   std::size_t compact_size(std::size_t least);
+  std::string_view bytes();          // classic: 32-bit length; null reads as empty
   std::string_view compact_bytes();  // null reads as empty
   std::string_view uuid() { return reader_.take(16); }
   std::uint64_t uvarint();

@@ -3,8 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.hpp"
-#include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/groups.hpp"
 #include "recovery/log_names.hpp"
 
 namespace lifeboat::recovery {
@@ -57,13 +57,13 @@ void GroupSampler::run(Millis interval, const Cancel& cancel) {
 }
 
 void GroupSampler::sample(Millis interval, const Cancel& cancel) {
-  kafka::Cluster cluster(config_, clock_);
-  kafka::Admin admin(config_, clock_);
+  kafka::Cluster cluster(config_, clock_, &cancel);
+  kafka::Groups consumers(config_, clock_, &cancel);
   while (!cancel.requested()) {
     std::string cluster_id = cluster.metadata().cluster_id;
     GroupOffsets groups;
-    for (const auto& group : admin.list_groups()) {
-      auto offsets = admin.committed(group);
+    for (const auto& group : consumers.list()) {
+      auto offsets = consumers.committed(group);
       if (!offsets.empty()) groups[group] = std::move(offsets);
     }
     std::string document = to_json(groups).dump();

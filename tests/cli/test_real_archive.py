@@ -321,14 +321,11 @@ class Run:
                     if tp not in logs or logs[tp]["next"] < ends[tp]]
 
         def archived():
-            for number, process in list(self.archivers.items()):
-                if process.poll() is None:
-                    continue
-                # As a service manager would; librdkafka 2.0.2 may end a program (docs/facts-kafka.md).
-                said = process.log.read_text(errors="replace")[-500:]
-                print(f"  seed {self.seed}: archiver {number} ended: {process.returncode}: {said}",
-                      flush=True)
-                self.start_archiver(number)
+            for number, process in self.archivers.items():
+                if process.poll() is not None:
+                    said = process.log.read_text(errors="replace")[-2000:]
+                    self.test.fail(f"seed {self.seed}: archiver {number} ended: "
+                                   f"{process.returncode}: {said}")
             return not missing()
 
         until(archived, f"seed {self.seed}: all is archived up to {ends}")
