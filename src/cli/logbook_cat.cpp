@@ -12,6 +12,7 @@
 #include "cli/output.hpp"
 #include "cli/record_text.hpp"
 #include "cli/session.hpp"
+#include "recovery/history.hpp"
 #include "recovery/read_back.hpp"
 
 namespace lifeboat::cli {
@@ -55,7 +56,7 @@ int cat(const Globals& globals, const CatOptions& options) {
   Session session(globals, Form::other);
   const auto asked = parse(options, session.clock().now());
   const auto vault = recovery::open_vault(session.config());
-  const auto logbook = vault::Logbook::load(vault.vault);
+  const auto logbook = recovery::load_history(vault.vault);
   const auto partitions = choose_partitions(choose_topic(logbook, asked, options), asked);
   bool missing = false;
   for (const auto& partition : partitions) {

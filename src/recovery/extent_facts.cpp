@@ -12,7 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostAttributes = 16 * 1024;
-constexpr std::string_view kLookIntoBatches = R"({"transactions":true})";
 constexpr std::string_view kKafka = "kafka/";
 
 template <typename List, typename Cells>
@@ -59,7 +58,11 @@ kafka::RangeFacts look_into(const vault::Logbook& logbook, const vault::Extent& 
   kafka::RangeFacts facts;
   bool first = true;
   logbook.read(extent.log, extent.base, extent.next, [&](const vault::ExtentView& view) {
-    auto more = kafka::facts_of(kafka::split_batches(view.bytes).batches);
+    auto split = kafka::split_batches(view.bytes);
+    std::erase_if(split.batches, [&](const kafka::BatchView& batch) {
+      return batch.base_offset().value >= view.wanted_to.value;
+    });
+    auto more = kafka::facts_of(split.batches);
     facts = first ? std::move(more) : add_up(std::move(facts), Offset(view.base.value), more);
     first = false;
   });

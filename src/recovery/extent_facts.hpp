@@ -12,6 +12,9 @@
 // What is kept beside an extent of a Kafka log: its attributes (docs/format.md).
 namespace lifeboat::recovery {
 
+// The batches themselves must be looked into: too much for an attribute, or a part of an extent.
+inline constexpr const char* kLookIntoBatches = R"({"transactions":true})";
+
 // So many transactions that they do not fit become {"transactions": true}: look into the batches.
 std::string to_attributes(const kafka::RangeFacts& facts);
 // nullopt: the attributes do not tell of transactions, the batches must be looked into.

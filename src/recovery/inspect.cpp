@@ -10,6 +10,7 @@
 #include "kafka/fetcher.hpp"
 #include "postgres/server.hpp"
 #include "recovery/clickhouse_document.hpp"
+#include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/retention.hpp"
 #include "vault/logbook.hpp"
@@ -98,7 +99,7 @@ void check_postgres(const Context& c, Findings& f) {
 // What Kafka is about to delete before it is archived.
 void check_retention(const Context& c, Findings& f) {
   auto open = open_vault(c.config);
-  for (const auto& one : partitions_left(c, vault::Logbook::load(open.vault))) {
+  for (const auto& one : partitions_left(c, load_history(open.vault))) {
     if (!alarming(one.left, c.config.alarm_before)) continue;
     bool passed = one.left.kind == TimeLeft::Kind::passed;
     auto what = passed
@@ -356,7 +357,6 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
   auto ends = source_ends(c, out["stores"]);
   if (c.config.kafka && !c.config.kafka->archiver_group.empty()) out["archivers"] = archivers_of(c);
   auto logbook = vault::Logbook::load(vault);
-  out["retention"] = describe_retention(c, logbook, out["stores"]);
   out["diverged"] = nlohmann::json::array();
   const auto logs = logbook.logs();
   for (const auto& log : logs) {
@@ -382,6 +382,8 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
                              {"why", hole.why}});
     }
   }
+  follow_histories(logbook);
+  out["retention"] = describe_retention(c, logbook, out["stores"]);
   nlohmann::json points = {{"count", 0}, {"broken", 0}};
   for (const auto& listed : vault::list_points(vault)) {
     points["count"] = points["count"].get<int>() + 1;

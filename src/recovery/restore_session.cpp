@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "recovery/history.hpp"
 
 namespace lifeboat::recovery {
 
@@ -63,7 +64,7 @@ const KafkaDocument& RestoreSession::kafka_document() {
 }
 
 const vault::Logbook& RestoreSession::logbook() {
-  if (!logbook_) logbook_ = vault::Logbook::load(vault);
+  if (!logbook_) logbook_ = load_history(vault);
   return *logbook_;
 }
 

@@ -44,7 +44,7 @@ struct PartitionLeft {
   TimeLeft left;
 };
 // Every partition that is to be archived; one that the vault knows nothing of begins at its log
-// start. Throws what the cluster's clients throw.
+// start. `logbook` follows the histories (load_history()). Throws what the cluster's clients throw.
 std::vector<PartitionLeft> partitions_left(const Context& context, const vault::Logbook& logbook);
 
 }  // namespace lifeboat::recovery

@@ -12,6 +12,7 @@
 #include "postgres/restore.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/fill.hpp"
+#include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
 #include "zookeeper/kafka_nodes.hpp"
 #include "zookeeper/tree.hpp"
@@ -56,7 +57,7 @@ void refuse_consumers(const Context& c, kafka::Admin& admin, const std::string& 
 // True: something is to come from the logbook.
 bool foresee_fill(const Context& c, const vault::Vault& vault, const ClickHouseCut& cut,
                   bool accept_loss, std::vector<std::string>& warnings) {
-  const auto missing = missing_ranges(c, vault::Logbook::load(vault), cut);
+  const auto missing = missing_ranges(c, load_history(vault), cut);
   std::vector<std::string> lost;
   for (const auto& range : missing) {
     warnings.push_back(
@@ -107,7 +108,7 @@ void foresee_cut(const Context& c, const ClickHouseDocument& document,
 
 void foresee_kafka(const vault::Vault& vault, const vault::RecoveryPoint& point,
                    std::vector<std::string>& warnings) {
-  auto logbook = vault::Logbook::load(vault);
+  auto logbook = load_history(vault);
   for (const auto& damaged : logbook.damaged()) {
     warnings.push_back(fmt::format("the logbook is damaged: {}", damaged.error.what()));
   }

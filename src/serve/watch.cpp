@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.hpp"
+#include "recovery/history.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 
@@ -63,6 +64,7 @@ Watched Watch::look(const recovery::Context& context) {
   }
   if (!context.config.kafka) return out;
   try {
+    recovery::follow_histories(logbook);
     out.partitions = recovery::partitions_left(context, logbook);
   } catch (const Error& error) {
     if (error.code() == Code::cancelled) throw;

@@ -12,6 +12,48 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = 1ull << 30;  // of one read_bytes()
 constexpr int kLooks = 5;                         // for an object that is gone
+constexpr Position kFirst{INT64_MIN};
+constexpr Position kEnd{INT64_MAX};
+
+// A part of a log's history, and under which name it lies in the vault.
+struct Part {
+  LogName log;
+  Position from;
+  Position to;
+};
+
+// Of several parts' coverage, in order.
+class CoverageSum {
+ public:
+  void add(const Coverage& coverage, const Part& part) {
+    std::vector<std::pair<Range, const Hole*>> pieces;
+    for (const auto& range : coverage.ranges) pieces.push_back({range, nullptr});
+    for (const auto& hole : coverage.holes) pieces.push_back({hole.range, &hole});
+    std::sort(pieces.begin(), pieces.end(),
+              [](const auto& a, const auto& b) { return a.first.from < b.first.from; });
+    for (const auto& [range, hole] : pieces) {
+      const Range clipped{std::max(range.from, part.from), std::min(range.to, part.to)};
+      if (clipped.from < clipped.to) add(clipped, hole);
+    }
+  }
+  Coverage take() { return std::move(sum_); }
+
+ private:
+  void add(Range range, const Hole* hole) {
+    if (end_ && *end_ < range.from) sum_.holes.push_back({{*end_, range.from}, false, {}});
+    end_ = range.to;
+    if (hole != nullptr) {
+      sum_.holes.push_back({range, hole->recorded, hole->why});
+    } else if (!sum_.ranges.empty() && sum_.ranges.back().to == range.from) {
+      sum_.ranges.back().to = range.to;
+    } else {
+      sum_.ranges.push_back(range);
+    }
+  }
+
+  Coverage sum_;
+  std::optional<Position> end_;
+};
 
 }  // namespace
 
@@ -19,6 +61,11 @@ struct Logbook::Impl {
   Vault vault;
   std::mutex mutex;  // of the index; not held while extents are read
   LogbookIndex index;
+  struct History {
+    std::vector<Turn> turns;
+    std::string cut_attributes;
+  };
+  std::map<LogName, History> histories;
 
   explicit Impl(Vault v) : vault(v), index(v) {}
 
@@ -31,18 +78,46 @@ struct Logbook::Impl {
   struct Place {
     std::vector<Copy> copies;
     std::optional<Position> next;
+    Position to = kEnd;  // the copies serve up to here
   };
+
+  // Under the lock, as all that takes parts. Together they go from the first position to the last.
+  std::vector<Part> parts(const LogName& name) const {
+    std::vector<Part> out{{name, kFirst, kEnd}};
+    const auto history = histories.find(name);
+    if (history == histories.end()) return out;
+    for (const auto& turn : history->second.turns) {
+      out.back().to = turn.from;
+      out.push_back({turn.log, turn.from, kEnd});
+    }
+    return out;
+  }
 
   Place look(const LogName& name, Position at) {
     std::lock_guard lock(mutex);
-    const LogIndex* log = index.find_pieces(name);
-    if (log == nullptr) return {};
-    Place out{{}, log->first_after(at)};
-    for (const Piece* piece : log->holding(at)) {
-      out.copies.push_back({index.object_name(piece->object), piece->stored});
-      out.copies.back().stored.extent.log = name;
+    Place out;
+    for (const auto& part : parts(name)) {
+      if (part.to <= at) continue;
+      const LogIndex* log = index.find_pieces(part.log);
+      if (log == nullptr) continue;
+      if (part.from <= at) {
+        for (const Piece* piece : log->holding(at)) {
+          out.copies.push_back({index.object_name(piece->object), piece->stored});
+          out.copies.back().stored.extent.log = part.log;
+        }
+      }
+      out.to = part.to;
+      out.next = part.from <= at ? log->first_after(at) : first_in(*log, part);
+      if (out.next && *out.next >= part.to) out.next.reset();
+      if (!out.copies.empty() || out.next) return out;
     }
     return out;
+  }
+
+  // The first position of a part that lies behind.
+  static std::optional<Position> first_in(const LogIndex& log, const Part& part) {
+    if (log.holds(part.from)) return part.from;
+    return log.first_after(part.from);
   }
 
   std::string read_copy(const Copy& copy) const {
@@ -85,8 +160,8 @@ struct Logbook::Impl {
     }
     if (copy == nullptr) throw *damage;
     const Extent& extent = copy->stored.extent;
-    return {std::make_shared<const std::string>(std::move(bytes)), at, std::min(extent.next, to),
-            extent};
+    return {std::make_shared<const std::string>(std::move(bytes)), at,
+            std::min({extent.next, place.to, to}), extent};
   }
 
   std::optional<OwnedExtent> read_one(const LogName& name, Position at, Position to, Holes holes) {
@@ -105,12 +180,46 @@ struct Logbook::Impl {
     return index.refresh();
   }
 
+  Coverage coverage(const LogName& name) const {
+    CoverageSum sum;
+    for (const auto& part : parts(name)) {
+      if (const LogIndex* log = index.find(part.log)) sum.add(log->coverage(), part);
+    }
+    return sum.take();
+  }
+
+  // Bytes and objects count the logs of all parts as a whole.
+  LogSummary summary(const LogName& name) const {
+    std::optional<LogSummary> sum;
+    for (const auto& part : parts(name)) {
+      const LogIndex* log = index.find(part.log);
+      if (log == nullptr) continue;
+      const auto one = log->summary(name);
+      if (!sum) {
+        sum = one;
+        sum->first = std::max(one.first, part.from);
+        continue;
+      }
+      sum->first = std::min(sum->first, part.from);
+      sum->bytes = sum->bytes + one.bytes.value;
+      sum->objects += one.objects;
+      sum->min_time = std::min(sum->min_time, one.min_time);
+      sum->max_time = std::max(sum->max_time, one.max_time);
+      sum->next = one.next;
+    }
+    sum->gaps = coverage(name).holes.size();
+    return *sum;
+  }
+
   [[noreturn]] void throw_missing(const LogName& name, Range range) {
     std::lock_guard lock(mutex);
-    const LogIndex* log = index.find(name);
     std::string what = fmt::format("[{}, {}) is missing from the logbook", range.from, range.to);
-    for (const auto& gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
-      if (gap.from < range.to && range.from < gap.to) {
+    for (const auto& part : parts(name)) {
+      const LogIndex* log = index.find(part.log);
+      for (const auto& gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
+        if (gap.from >= std::min(range.to, part.to) || gap.to <= std::max(range.from, part.from)) {
+          continue;
+        }
         what += fmt::format("; [{}, {}) could not be had: {}", gap.from, gap.to, gap.why);
       }
     }
@@ -150,40 +259,57 @@ std::optional<DamagedObject> Logbook::lost() const {
   return std::nullopt;
 }
 
+void Logbook::follow(const LogName& log, std::vector<Turn> turns, std::string cut_attributes) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->histories[log] = {std::move(turns), std::move(cut_attributes)};
+}
+
 std::vector<LogSummary> Logbook::logs() const {
   std::lock_guard lock(impl_->mutex);
   std::vector<LogSummary> out;
-  for (const auto& [name, log] : impl_->index.logs()) out.push_back(log.summary(name));
+  for (const auto& [name, log] : impl_->index.logs()) {
+    out.push_back(log.summary(name));
+    if (impl_->histories.contains(name)) out.back() = impl_->summary(name);
+  }
   return out;
 }
 
 std::optional<Position> Logbook::next(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const LogIndex* log = impl_->index.find(name);
-  if (log == nullptr) return std::nullopt;
-  return log->next();
+  const auto parts = impl_->parts(name);
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    if (const LogIndex* log = impl_->index.find(part->log)) return std::min(log->next(), part->to);
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> Logbook::last_attributes(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const LogIndex* log = impl_->index.find(name);
+  const LogIndex* log = impl_->index.find(impl_->parts(name).back().log);
   if (log == nullptr || (log->pieces.empty() && log->unread.empty())) return std::nullopt;
   return log->last_attributes;
 }
 
 Coverage Logbook::coverage(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const LogIndex* log = impl_->index.find(name);
-  return log == nullptr ? Coverage() : log->coverage();
+  return impl_->coverage(name);
 }
 
 std::vector<Extent> Logbook::extents(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
   std::vector<Extent> out;
-  if (const LogIndex* log = impl_->index.find_pieces(name)) {
+  for (const auto& part : impl_->parts(name)) {
+    const LogIndex* log = impl_->index.find_pieces(part.log);
+    if (log == nullptr) continue;
     for (const auto& piece : log->pieces) {
-      out.push_back(piece.stored.extent);
+      const Extent& extent = piece.stored.extent;
+      if (extent.next <= part.from || extent.base >= part.to) continue;
+      out.push_back(extent);
       out.back().log = name;
+      if (part.from <= extent.base && extent.next <= part.to) continue;
+      out.back().base = std::max(extent.base, part.from);
+      out.back().next = std::min(extent.next, part.to);
+      out.back().attributes_json = impl_->histories.at(name).cut_attributes;
     }
   }
   return out;
@@ -191,8 +317,16 @@ std::vector<Extent> Logbook::extents(const LogName& name) const {
 
 std::vector<Gap> Logbook::gaps(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const LogIndex* log = impl_->index.find(name);
-  return log == nullptr ? std::vector<Gap>() : log->gaps;
+  std::vector<Gap> out;
+  for (const auto& part : impl_->parts(name)) {
+    const LogIndex* log = impl_->index.find(part.log);
+    for (auto gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
+      gap.from = std::max(gap.from, part.from);
+      gap.to = std::min(gap.to, part.to);
+      if (gap.from < gap.to) out.push_back(std::move(gap));
+    }
+  }
+  return out;
 }
 
 void Logbook::read(const LogName& log, Position from, Position to,

@@ -53,6 +53,12 @@ struct DamagedObject {
 
 enum class Holes { refuse, skip };
 
+// From this position on a log is read as another one.
+struct Turn {
+  Position from;
+  LogName log;
+};
+
 // Reads the logbook. Where a log's extents lie is read when they are first asked for, and kept
 // (about 160 bytes an extent); data is read when asked for, one extent at a time. Objects that were
 // merged into others meanwhile are found again. Thread-safe.
@@ -68,6 +74,12 @@ class Logbook {
 
   // Takes in the objects that came since; returns how many.
   std::size_t refresh();
+
+  // From now on `log` is read up to the first turn (sorted, each farther than the one before), and
+  // from there on as the logs of the turns: whatever is asked of it, is answered for this history.
+  // What it holds behind the first turn is left out. An extent that a turn cuts through is told
+  // shorter, with `cut_attributes`; its bytes are whole, as ExtentView says.
+  void follow(const LogName& log, std::vector<Turn> turns, std::string cut_attributes);
 
   std::vector<DamagedObject> damaged() const;
   // The first of them that may have held a part of a log.

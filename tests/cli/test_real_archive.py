@@ -91,7 +91,7 @@ class Writer(threading.Thread):
 
     def write(self):
         with rdkafka.Producer(self.bootstrap, **self.settings()) as producer:
-            while not self.enough.is_set():
+            while not (self.enough.is_set() and self.acknowledged):
                 for _ in range(self.random.randrange(1, 60)):
                     self.send(producer)
                 self.enough.wait(self.random.random() / 10)
@@ -100,7 +100,7 @@ class Writer(threading.Thread):
     def write_transactions(self):
         with rdkafka.transactional(self.bootstrap, f"t-{self.name}",
                                    delivered=self.delivered) as producer:
-            while not self.enough.is_set():
+            while not (self.enough.is_set() and self.acknowledged):
                 producer.begin()
                 first = self.sent
                 for _ in range(self.random.randrange(1, 40)):

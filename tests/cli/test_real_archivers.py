@@ -270,7 +270,7 @@ class SharedWork(unittest.TestCase):
         self.wait_for_logs({"cut/0": (0, 150, None), branch: (100, 200, 0)})
         ended = self.lifeboat.run("logbook", "cat", "cut/0", "--format", "values")
         self.assertEqual(ended.out.splitlines(), [f"both-{n}" for n in range(100)] +
-                         [f"lost-{n}" for n in range(50)])
+                         [f"instead-{n}" for n in range(80)] + [f"more-{n}" for n in range(20)])
 
 
 if __name__ == "__main__":
