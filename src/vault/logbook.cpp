@@ -15,24 +15,24 @@ constexpr int kLooks = 5;                         // for an object that is gone
 constexpr Position kFirst{INT64_MIN};
 constexpr Position kEnd{INT64_MAX};
 
-// A part of a log's history, and under which name it lies in the vault.
-struct Part {
+// A stretch of a log's history, and under which name it lies in the vault.
+struct Stretch {
   LogName log;
   Position from;
   Position to;
 };
 
-// Of several parts' coverage, in order.
+// Of several stretches' coverage, in order.
 class CoverageSum {
  public:
-  void add(const Coverage& coverage, const Part& part) {
+  void add(const Coverage& coverage, const Stretch& stretch) {
     std::vector<std::pair<Range, const Hole*>> pieces;
     for (const auto& range : coverage.ranges) pieces.push_back({range, nullptr});
     for (const auto& hole : coverage.holes) pieces.push_back({hole.range, &hole});
     std::sort(pieces.begin(), pieces.end(),
               [](const auto& a, const auto& b) { return a.first.from < b.first.from; });
     for (const auto& [range, hole] : pieces) {
-      const Range clipped{std::max(range.from, part.from), std::min(range.to, part.to)};
+      const Range clipped{std::max(range.from, stretch.from), std::min(range.to, stretch.to)};
       if (clipped.from < clipped.to) add(clipped, hole);
     }
   }
@@ -81,9 +81,10 @@ struct Logbook::Impl {
     Position to = kEnd;  // the copies serve up to here
   };
 
-  // Under the lock, as all that takes parts. Together they go from the first position to the last.
-  std::vector<Part> parts(const LogName& name) const {
-    std::vector<Part> out{{name, kFirst, kEnd}};
+  // Under the lock, as all that takes stretches. Together they go from the first position to the
+  // last.
+  std::vector<Stretch> stretches(const LogName& name) const {
+    std::vector<Stretch> out{{name, kFirst, kEnd}};
     const auto history = histories.find(name);
     if (history == histories.end()) return out;
     for (const auto& turn : history->second.turns) {
@@ -96,28 +97,28 @@ struct Logbook::Impl {
   Place look(const LogName& name, Position at) {
     std::lock_guard lock(mutex);
     Place out;
-    for (const auto& part : parts(name)) {
-      if (part.to <= at) continue;
-      const LogIndex* log = index.find_pieces(part.log);
+    for (const auto& stretch : stretches(name)) {
+      if (stretch.to <= at) continue;
+      const LogIndex* log = index.find_pieces(stretch.log);
       if (log == nullptr) continue;
-      if (part.from <= at) {
+      if (stretch.from <= at) {
         for (const Piece* piece : log->holding(at)) {
           out.copies.push_back({index.object_name(piece->object), piece->stored});
-          out.copies.back().stored.extent.log = part.log;
+          out.copies.back().stored.extent.log = stretch.log;
         }
       }
-      out.to = part.to;
-      out.next = part.from <= at ? log->first_after(at) : first_in(*log, part);
-      if (out.next && *out.next >= part.to) out.next.reset();
+      out.to = stretch.to;
+      out.next = stretch.from <= at ? log->first_after(at) : first_in(*log, stretch);
+      if (out.next && *out.next >= stretch.to) out.next.reset();
       if (!out.copies.empty() || out.next) return out;
     }
     return out;
   }
 
-  // The first position of a part that lies behind.
-  static std::optional<Position> first_in(const LogIndex& log, const Part& part) {
-    if (log.holds(part.from)) return part.from;
-    return log.first_after(part.from);
+  // The first position of a stretch that lies behind.
+  static std::optional<Position> first_in(const LogIndex& log, const Stretch& stretch) {
+    if (log.holds(stretch.from)) return stretch.from;
+    return log.first_after(stretch.from);
   }
 
   std::string read_copy(const Copy& copy) const {
@@ -182,25 +183,25 @@ struct Logbook::Impl {
 
   Coverage coverage(const LogName& name) const {
     CoverageSum sum;
-    for (const auto& part : parts(name)) {
-      if (const LogIndex* log = index.find(part.log)) sum.add(log->coverage(), part);
+    for (const auto& stretch : stretches(name)) {
+      if (const LogIndex* log = index.find(stretch.log)) sum.add(log->coverage(), stretch);
     }
     return sum.take();
   }
 
-  // Bytes and objects count the logs of all parts as a whole.
+  // Bytes and objects count the logs of all stretches as a whole.
   LogSummary summary(const LogName& name) const {
     std::optional<LogSummary> sum;
-    for (const auto& part : parts(name)) {
-      const LogIndex* log = index.find(part.log);
+    for (const auto& stretch : stretches(name)) {
+      const LogIndex* log = index.find(stretch.log);
       if (log == nullptr) continue;
       const auto one = log->summary(name);
       if (!sum) {
         sum = one;
-        sum->first = std::max(one.first, part.from);
+        sum->first = std::max(one.first, stretch.from);
         continue;
       }
-      sum->first = std::min(sum->first, part.from);
+      sum->first = std::min(sum->first, stretch.from);
       sum->bytes = sum->bytes + one.bytes.value;
       sum->objects += one.objects;
       sum->min_time = std::min(sum->min_time, one.min_time);
@@ -214,10 +215,11 @@ struct Logbook::Impl {
   [[noreturn]] void throw_missing(const LogName& name, Range range) {
     std::lock_guard lock(mutex);
     std::string what = fmt::format("[{}, {}) is missing from the logbook", range.from, range.to);
-    for (const auto& part : parts(name)) {
-      const LogIndex* log = index.find(part.log);
+    for (const auto& stretch : stretches(name)) {
+      const LogIndex* log = index.find(stretch.log);
       for (const auto& gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
-        if (gap.from >= std::min(range.to, part.to) || gap.to <= std::max(range.from, part.from)) {
+        if (gap.from >= std::min(range.to, stretch.to) ||
+            gap.to <= std::max(range.from, stretch.from)) {
           continue;
         }
         what += fmt::format("; [{}, {}) could not be had: {}", gap.from, gap.to, gap.why);
@@ -276,16 +278,17 @@ std::vector<LogSummary> Logbook::logs() const {
 
 std::optional<Position> Logbook::next(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const auto parts = impl_->parts(name);
-  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    if (const LogIndex* log = impl_->index.find(part->log)) return std::min(log->next(), part->to);
+  const auto stretches = impl_->stretches(name);
+  for (auto stretch = stretches.rbegin(); stretch != stretches.rend(); ++stretch) {
+    if (const LogIndex* log = impl_->index.find(stretch->log))
+      return std::min(log->next(), stretch->to);
   }
   return std::nullopt;
 }
 
 std::optional<std::string> Logbook::last_attributes(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
-  const LogIndex* log = impl_->index.find(impl_->parts(name).back().log);
+  const LogIndex* log = impl_->index.find(impl_->stretches(name).back().log);
   if (log == nullptr || (log->pieces.empty() && log->unread.empty())) return std::nullopt;
   return log->last_attributes;
 }
@@ -298,17 +301,17 @@ Coverage Logbook::coverage(const LogName& name) const {
 std::vector<Extent> Logbook::extents(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
   std::vector<Extent> out;
-  for (const auto& part : impl_->parts(name)) {
-    const LogIndex* log = impl_->index.find_pieces(part.log);
+  for (const auto& stretch : impl_->stretches(name)) {
+    const LogIndex* log = impl_->index.find_pieces(stretch.log);
     if (log == nullptr) continue;
     for (const auto& piece : log->pieces) {
       const Extent& extent = piece.stored.extent;
-      if (extent.next <= part.from || extent.base >= part.to) continue;
+      if (extent.next <= stretch.from || extent.base >= stretch.to) continue;
       out.push_back(extent);
       out.back().log = name;
-      if (part.from <= extent.base && extent.next <= part.to) continue;
-      out.back().base = std::max(extent.base, part.from);
-      out.back().next = std::min(extent.next, part.to);
+      if (stretch.from <= extent.base && extent.next <= stretch.to) continue;
+      out.back().base = std::max(extent.base, stretch.from);
+      out.back().next = std::min(extent.next, stretch.to);
       out.back().attributes_json = impl_->histories.at(name).cut_attributes;
     }
   }
@@ -318,11 +321,11 @@ std::vector<Extent> Logbook::extents(const LogName& name) const {
 std::vector<Gap> Logbook::gaps(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
   std::vector<Gap> out;
-  for (const auto& part : impl_->parts(name)) {
-    const LogIndex* log = impl_->index.find(part.log);
+  for (const auto& stretch : impl_->stretches(name)) {
+    const LogIndex* log = impl_->index.find(stretch.log);
     for (auto gap : log == nullptr ? std::vector<Gap>() : log->gaps) {
-      gap.from = std::max(gap.from, part.from);
-      gap.to = std::min(gap.to, part.to);
+      gap.from = std::max(gap.from, stretch.from);
+      gap.to = std::min(gap.to, stretch.to);
       if (gap.from < gap.to) out.push_back(std::move(gap));
     }
   }
