@@ -1,4 +1,5 @@
 #include "fuzz/targets.hpp"
+#include "kafka/group_protocol.hpp"
 #include "kafka/protocol.hpp"
 
 namespace lifeboat::fuzz {

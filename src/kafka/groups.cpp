@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "kafka/brokers.hpp"
+#include "kafka/group_protocol.hpp"
 #include "kafka/protocol.hpp"
 
 namespace lifeboat::kafka {

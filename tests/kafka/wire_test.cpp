@@ -7,6 +7,7 @@
 #include "kafka/connection.hpp"
 #include "kafka/fetcher.hpp"
 #include "kafka/followed_log.hpp"
+#include "kafka/group_protocol.hpp"
 #include "kafka/protocol.hpp"
 
 namespace lifeboat::kafka {
@@ -59,6 +60,11 @@ TEST(Wire, HostileAnswers) {
     attempt(parse_list_offsets);
     attempt(parse_find_coordinator);
     attempt(parse_leave_group);
+    attempt(parse_list_groups);
+    attempt(parse_describe_group);
+    attempt(parse_offset_fetch);
+    attempt(parse_offset_commit);
+    attempt(parse_delete_group);
     attempt(parse_fetch);
     attempt(parse_produce);
     attempt(parse_init_producer_id);
