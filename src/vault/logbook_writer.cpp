@@ -286,7 +286,7 @@ struct LogbookWriter::Impl {
   void write(Batch batch) {
     std::string name = logbook_name({incarnation, sequence});
     std::vector<Extent> extents;
-    LogbookObject object(name, options.zstd_level);
+    LogbookObject object(name, options.zstd_level, vault.sealing());
     auto parts = build(object, batch, extents);
     if (!store_until_done(name, parts)) return;  // being destroyed: it was never durable
     ++sequence;

@@ -51,7 +51,7 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
 
   SummaryBuilder builder;
   builder.add({"20261122T170506123Z-00000000", 0}, ByteCount(bytes.size()), object.footer());
-  auto summary = builder.finish(summary_name("20261122T180000000Z-00000000", 0),
+  auto summary = builder.finish(nullptr, summary_name("20261122T180000000Z-00000000", 0),
                                 *parse_timestamp("2026-11-22T18:00:00Z"));
   EXPECT_NE(format_page().find(dump(summary)), std::string::npos) << dump(summary);
 }
