@@ -215,8 +215,9 @@ ExtentBytes piece_of(std::string bytes) {
   return {*buffer, buffer};
 }
 
-LogbookObject::LogbookObject(std::string name, int zstd_level, const Sealing* sealing)
-    : name_(std::move(name)), zstd_level_(zstd_level), at_(kHeaderSize) {
+LogbookObject::LogbookObject(std::string name, int zstd_level, const Sealing* sealing,
+                             std::shared_ptr<std::string> room)
+    : name_(std::move(name)), zstd_level_(zstd_level), room_(std::move(room)), at_(kHeaderSize) {
   if (sealing == nullptr) return;
   footer_.salt = Salt::fresh();
   seal_ = sealing->object(ObjectType::logbook, name_, footer_.salt);
@@ -233,11 +234,7 @@ void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
     stored.codec = Codec::zstd;
     pieces.assign(1, piece_of(compress(whole, zstd_level_)));
   }
-  if (seal_) {
-    std::vector<std::string_view> bytes;
-    for (const auto& piece : pieces) bytes.push_back(piece.bytes);
-    pieces.assign(1, piece_of(seal_->seal(SealedPart::extent, stored.offset, {}, bytes)));
-  }
+  if (seal_) pieces.assign(1, sealed(pieces));
   for (auto& piece : pieces) {
     auto size = piece.bytes.size();
     stored.crc = piece.crc32c ? crc32c_combine(stored.crc, *piece.crc32c, size)
@@ -247,6 +244,26 @@ void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
   }
   at_ += stored.stored.value;
   footer_.extents.push_back(std::move(stored));
+}
+
+// As the extent that lies at at_.
+ExtentBytes LogbookObject::sealed(const std::vector<ExtentBytes>& pieces) {
+  std::vector<std::string_view> bytes;
+  std::size_t size = kTagSize;
+  for (const auto& piece : pieces) {
+    bytes.push_back(piece.bytes);
+    size += piece.bytes.size();
+  }
+  auto buffer = room_;
+  std::size_t begin = room_used_;
+  if (!buffer || buffer->size() - begin < size) {
+    buffer = std::make_shared<std::string>(size, '\0');
+    begin = 0;
+  } else {
+    room_used_ += size;
+  }
+  seal_->seal(SealedPart::extent, ByteCount(at_), {}, bytes, buffer->data() + begin);
+  return {std::string_view(*buffer).substr(begin, size), buffer};
 }
 
 std::vector<std::string_view> LogbookObject::finish(Timestamp created, std::vector<Gap> gaps,

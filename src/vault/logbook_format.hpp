@@ -48,7 +48,10 @@ struct Footer {
 // Puts an object together; extents are added one by one, and sealed when the vault is encrypted.
 class LogbookObject {
  public:
-  LogbookObject(std::string name, int zstd_level, const Sealing* sealing = nullptr);
+  // Sealed extents are put into `room` as far as they fit, else into buffers of their own: new
+  // memory for each object costs as much time as sealing it.
+  LogbookObject(std::string name, int zstd_level, const Sealing* sealing = nullptr,
+                std::shared_ptr<std::string> room = nullptr);
   // The extent's bytes are those of the pieces, one after the other; all of them have a buffer.
   // They are kept as they are, or compressed when that is to be tried and a sample shrinks.
   void add(const Extent& extent, std::vector<ExtentBytes> pieces, bool try_compressing = true);
@@ -59,8 +62,12 @@ class LogbookObject {
   const Footer& footer() const { return footer_; }
 
  private:
+  ExtentBytes sealed(const std::vector<ExtentBytes>& pieces);
+
   std::string name_;
   int zstd_level_;
+  std::shared_ptr<std::string> room_;
+  std::size_t room_used_ = 0;
   std::optional<ObjectSeal> seal_;   // of an encrypted vault
   std::vector<ExtentBytes> pieces_;  // between header and footer
   std::string header_;

@@ -35,13 +35,9 @@ Salt Salt::of(std::string_view bytes) {
   return salt;
 }
 
-std::string ObjectSeal::seal(SealedPart part, ByteCount at, std::string_view aad,
-                             std::span<const std::string_view> pieces) const {
-  std::size_t size = 0;
-  for (auto piece : pieces) size += piece.size();
-  std::string out(size + kTagSize, '\0');
-  gcm_seal(key_.view(), nonce_of(part, at), aad, pieces, out.data());
-  return out;
+void ObjectSeal::seal(SealedPart part, ByteCount at, std::string_view aad,
+                      std::span<const std::string_view> pieces, char* out) const {
+  gcm_seal(key_.view(), nonce_of(part, at), aad, pieces, out);
 }
 
 void ObjectSeal::seal_tail(SealedPart part, ByteCount at, std::string_view aad, std::string& bytes,

@@ -43,9 +43,9 @@ class ObjectSeal {
   ObjectSeal(Secret key, ObjectType type, std::string name)
       : key_(std::move(key)), type_(type), name_(std::move(name)) {}
 
-  // The pieces' bytes, sealed as one; kTagSize longer.
-  std::string seal(SealedPart part, ByteCount at, std::string_view aad,
-                   std::span<const std::string_view> pieces) const;
+  // The pieces' bytes, sealed as one, into `out`: they and kTagSize fit there.
+  void seal(SealedPart part, ByteCount at, std::string_view aad,
+            std::span<const std::string_view> pieces, char* out) const;
   // bytes[from, …) in place; appends the tag.
   void seal_tail(SealedPart part, ByteCount at, std::string_view aad, std::string& bytes,
                  std::size_t from) const;

@@ -140,6 +140,18 @@ TEST_P(LogbookTest, ABufferOfWhichLittleIsTakenCountsAsAWhole) {
   EXPECT_GE(out.status().objects, 5u) << "flushed when so many are held";
 }
 
+TEST_P(LogbookTest, ABufferThatIsAppendedAgainAndAgainIsBoundedByItsBytes) {
+  LogbookOptions options = manual();
+  options.max_buffered = ByteCount(1'000'000);
+  LogbookWriter out(vault, options, clock, random);
+  SourceBuffer source(noise(400'000, 3));
+  for (int i = 0; i < 10; ++i) {
+    out.append(extent(kTopic, i, i + 1), source.part(0, 400'000), cancel);
+  }
+  out.close(cancel);
+  EXPECT_GE(out.status().objects, 5u) << "flushed when so much waits";
+}
+
 TEST_P(LogbookTest, RoundTripOfSeveralLogs) {
   auto out = writer();
   std::vector<Extent> durable;

@@ -45,6 +45,14 @@ inline std::string noise(std::size_t size, std::uint64_t seed) {
   return out;
 }
 
+inline std::string bytes_of(std::string_view hex) {
+  std::string out;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  }
+  return out;
+}
+
 inline std::vector<ObjectInfo> objects_of(store::ObjectStore& store,
                                           const std::string& prefix = "") {
   std::vector<ObjectInfo> out;
