@@ -15,6 +15,8 @@
 #include "kafka/compression.hpp"
 #include "kafka/offset_translation.hpp"
 #include "vault/logbook_format.hpp"
+#include "vault/sealing.hpp"
+#include "vault/summary_format.hpp"
 
 // Seeds are bytes that real servers sent, or that this project wrote; mutations come from a
 // generator whose seed is $LIFEBOAT_SEED, else 1. Built with AddressSanitizer and
@@ -205,6 +207,43 @@ TEST(Fuzz, Logbook) {
     seeds.push_back(std::move(bytes));
   }
   fuzz("logbook", logbook, seeds, 40000);
+}
+
+TEST(Fuzz, Sealed) {
+  const vault::Sealing sealing(vault::Secret(std::string(vault::kKeySize, 'k')), "the vault");
+  const std::string incarnation = "20261122T170506123Z-00000000";
+  const auto name = vault::logbook_name({incarnation, 0});
+  const vault::LogName log{"kafka/c/t/events/0"};
+  vault::LogbookObject object(name, 1, &sealing);
+  object.add({log, Position(0), Position(3), Timestamp(1), Timestamp(2), "{}"},
+             {vault::piece_of(std::string(2000, 'x'))});
+  std::string bytes;
+  for (const auto& part : object.finish(Timestamp(5), {})) bytes += part;
+  vault::SummaryBuilder builder;
+  builder.add({incarnation, 0}, ByteCount(bytes.size()), object.footer());
+  const auto summary = builder.finish(&sealing, vault::summary_name(incarnation, 0), Timestamp(6));
+  const auto point = vault::seal(&sealing, vault::ObjectType::point,
+                                 "points/20261122T170506123Z-0000", "{\"a\":1}");
+  fuzz("sealed", sealed, {std::string(1, '\0') + bytes, '\1' + summary, '\2' + point}, 60000);
+}
+
+TEST(Fuzz, Keys) {
+  std::string key = "\2";  // a key file's
+  append_le<std::uint16_t>(key, 3);
+  key += "abc";
+  append_le<std::int64_t>(key, 1);
+  append_le<std::uint16_t>(key, 5);
+  key += "label" + std::string(12 + 32 + 48, '\0');
+  auto passphrase = key;
+  passphrase[0] = '\1';
+  passphrase[1 + 5 + 8 + 7] = 10;  // N…
+  passphrase[1 + 5 + 8 + 7 + 4] = 8;
+  passphrase[1 + 5 + 8 + 7 + 8] = 1;
+  const std::string digits(64, 'a');
+  fuzz("keys", keys,
+       {'\1' + key, '\1' + passphrase, std::string(1, '\0') + digits,
+        std::string(1, '\0') + "# a comment\n" + digits + "\n"},
+       60000);
 }
 
 TEST(Fuzz, Translation) {

@@ -33,13 +33,13 @@ std::string with_checksums(std::string_view bytes) {
 
 void logbook(std::string_view bytes) {
   const auto object = with_checksums(bytes);
-  vault::open_logbook_object(kName, object);
-  const auto footer = vault::check_logbook_object(kName, object);
+  vault::open_logbook_object(nullptr, kName, object);
+  const auto footer = vault::check_logbook_object(nullptr, kName, object);
   for (const auto& extent : footer.extents) {
     const auto stored =
         std::string_view(object).substr(static_cast<std::size_t>(extent.offset.value),
                                         static_cast<std::size_t>(extent.stored.value));
-    vault::open_extent(kName, extent, stored);
+    vault::open_extent(nullptr, kName, footer.salt, extent, std::string(stored));
   }
 }
 

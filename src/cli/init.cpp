@@ -1,13 +1,17 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/file.hpp"
 #include "cli/findings.hpp"
 #include "cli/output.hpp"
+#include "cli/recovery_sheet.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 #include "recovery/inspect.hpp"
 #include "recovery/vault_access.hpp"
+#include "recovery/vault_key.hpp"
 #include "store/directory_store.hpp"
 #include "vault/vault.hpp"
 
@@ -17,15 +21,18 @@ namespace {
 struct InitOptions {
   bool print = false;
   bool dry_run = false;
+  std::string recovery_sheet;
 };
 struct MadeVault {
   std::string id;     // empty: a dry run, and there is none yet
   bool made = false;  // or would be made
+  bool encrypted = false;
+  std::string key_file;  // that was made for it
 };
 int print_template(const Globals& globals);
 int write_config(const Globals& globals, const std::filesystem::path& file, bool dry_run);
-MadeVault make_vault(Session& session, bool dry_run);
-void tell(const Session& session, const MadeVault& vault, bool dry_run);
+MadeVault make_vault(Session& session, const InitOptions& options);
+void tell(const Session& session, const MadeVault& vault, const InitOptions& options);
 
 // First call: writes lifeboat.yaml. Second call, when it has been edited: makes the vault and looks
 // whether all is as it must be. A third call changes nothing.
@@ -35,18 +42,22 @@ int init(const Globals& globals, const InitOptions& options) {
   if (!std::filesystem::exists(file)) return write_config(globals, file, options.dry_run);
 
   Session session(globals);
-  auto vault = make_vault(session, options.dry_run);
-  if (!globals.json) tell(session, vault, options.dry_run);
+  auto vault = make_vault(session, options);
+  if (!globals.json) tell(session, vault, options);
   auto findings = recovery::check_all(session.context());
   if (globals.json) {
-    print_document(
-        {{"config", session.config().file.string()},
-         {"wrote_config", false},
-         {"vault",
-          {{"path", session.config().vault.string()}, {"id", vault.id}, {"made", vault.made}}},
-         {"dry_run", options.dry_run},
-         {"findings", findings_json(findings)},
-         {"ok", !has_problem(findings)}});
+    print_document({{"config", session.config().file.string()},
+                    {"wrote_config", false},
+                    {"vault",
+                     {{"path", session.config().vault.string()},
+                      {"id", vault.id},
+                      {"made", vault.made},
+                      {"encrypted", vault.encrypted},
+                      {"key_file", vault.key_file}}},
+                    {"recovery_sheet", options.recovery_sheet},
+                    {"dry_run", options.dry_run},
+                    {"findings", findings_json(findings)},
+                    {"ok", !has_problem(findings)}});
   } else {
     print_findings(findings);
     say(has_problem(findings)
@@ -80,27 +91,79 @@ int write_config(const Globals& globals, const std::filesystem::path& file, bool
   return 0;
 }
 
-MadeVault make_vault(Session& session, bool dry_run) {
-  const auto& directory = session.config().vault;
-  if (!std::filesystem::exists(directory)) {
-    if (dry_run) return {"", true};
-    store::DirectoryStore::create(directory);
+// The key that the vault is made with; nullopt: it is made plain.
+std::optional<vault::KeyMaterial> first_key(const recovery::Config& config, MadeVault& vault) {
+  const auto file = config.vault_key ? config.vault_key->key_file : "";
+  if (!file.empty() && !std::filesystem::exists(file) && !recovery::vault_key_of_environment()) {
+    vault.key_file = file.string();
+    return recovery::make_key_file(file);
   }
-  store::DirectoryStore store(directory);
-  if (vault::Vault::exists(store)) return {vault::Vault::open(store).id(), false};
-  if (dry_run) return {"", true};
-  recovery::share_vault_with_postgres(session.config());
-  return {vault::Vault::create(store, session.clock(), session.random()).id(), true};
+  auto key = recovery::vault_key(config);
+  if (key) recovery::check_new_passphrase(*key);
+  return key;
 }
 
-void tell(const Session& session, const MadeVault& vault, bool dry_run) {
+MadeVault make_vault(Session& session, const InitOptions& options) {
+  const auto& config = session.config();
+  MadeVault out;
+  out.made = true;
+  out.encrypted = config.vault_key || recovery::vault_key_of_environment();
+  if (!std::filesystem::exists(config.vault)) {
+    if (options.dry_run) return out;
+    store::DirectoryStore::create(config.vault);
+  }
+  store::DirectoryStore store(config.vault);
+  out.made = !vault::Vault::exists(store);
+  if (!out.made) {
+    auto open = recovery::open_vault(config).vault;
+    out.id = open.id();
+    return out;
+  }
+  if (options.dry_run) return out;
+  recovery::share_vault_with_postgres(config);
+  auto key = first_key(config, out);
+  auto made = key ? vault::Vault::create(store, session.clock(), session.random(), *key, "init")
+                  : vault::Vault::create(store, session.clock(), session.random());
+  out.id = made.id();
+  if (!options.recovery_sheet.empty()) {
+    write_recovery_sheet(made, config, options.recovery_sheet);
+  }
+  return out;
+}
+
+// The sheet is a secret: on a terminal it is read by who has it printed, in a pipe by a log.
+void tell_recovery_sheet(const Session& session, const InitOptions& options) {
+  if (!options.recovery_sheet.empty()) {
+    say("wrote the recovery sheet to " + options.recovery_sheet +
+        ": print it, keep it apart from the vault, and delete the file");
+  } else if (isatty(STDOUT_FILENO) != 0) {
+    print_recovery_sheet(recovery::open_vault(session.config()).vault, session.config());
+    finish_stdout();
+  } else {
+    say("THE RECOVERY SHEET WAS NOT PRINTED, as stdout is no terminal. Without it all is lost when "
+        "the key is.\n  next: `lifeboat key export --out FILE`, print the file, delete it");
+  }
+}
+
+void tell(const Session& session, const MadeVault& vault, const InitOptions& options) {
   const auto path = session.config().vault.string();
+  const std::string kind = vault.encrypted ? "an encrypted" : "a plain";
   if (!vault.made) {
     say("vault " + vault.id + " is there already: " + path);
-  } else if (dry_run) {
-    say("would make a vault in " + path);
+  } else if (options.dry_run) {
+    say("would make " + kind + " vault in " + path);
   } else {
-    say("made vault " + vault.id + " in " + path);
+    say("made " + kind + " vault, " + vault.id + ", in " + path);
+  }
+  if (!vault.key_file.empty()) {
+    say("made its key file " + vault.key_file + ": keep a copy of it elsewhere");
+  }
+  if (!vault.encrypted) {
+    say("THE VAULT IS NOT ENCRYPTED: whoever can read its files can read all that it holds. A "
+        "vault "
+        "is encrypted when vault_key is given in lifeboat.yaml before it is made");
+  } else if (vault.made && !options.dry_run) {
+    tell_recovery_sheet(session, options);
   }
 }
 
@@ -112,6 +175,9 @@ void add_init(CLI::App& app, Invocation& invocation) {
       "init", "Write lifeboat.yaml; once it is edited, make the vault and check everything");
   verb->add_flag("--print", options->print, "Print a commented lifeboat.yaml, write nothing");
   verb->add_flag("--dry-run", options->dry_run, "Say what would be made, make nothing");
+  verb->add_option("--recovery-sheet", options->recovery_sheet,
+                   "Write the recovery sheet of an encrypted vault into this file")
+      ->type_name("FILE");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& globals) { return init(globals, *options); });
   });

@@ -67,8 +67,9 @@ void print_archivers(const nlohmann::json& archivers) {
 
 void print_status(const nlohmann::json& status) {
   const auto& points = status.at("points");
-  print_data(fmt::format("vault   {} in {}\n", cell(status.at("vault"), "id"),
-                         cell(status.at("vault"), "path")));
+  print_data(fmt::format(
+      "vault   {} in {}, {}\n", cell(status.at("vault"), "id"), cell(status.at("vault"), "path"),
+      status.at("vault").at("encrypted").get<bool>() ? "encrypted" : "NOT ENCRYPTED"));
   std::string newest = "none yet";
   if (points.contains("newest")) {
     newest = fmt::format("the newest is {}, {} old", cell(points, "newest"),

@@ -45,6 +45,7 @@ void add_apply(CLI::App& app, Invocation& invocation);
 void add_restore(CLI::App& app, Invocation& invocation);
 void add_cursors(CLI::App& app, Invocation& invocation);
 void add_verify(CLI::App& app, Invocation& invocation);
+void add_key(CLI::App& app, Invocation& invocation);
 void add_logbook(CLI::App& app, Invocation& invocation);
 void add_wal_fetch(CLI::App& app, Invocation& invocation);
 void add_drill(CLI::App& app, Invocation& invocation);

@@ -6,8 +6,9 @@
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/context.hpp"
+#include "recovery/vault_key.hpp"
 #include "recovery/wal_fetch.hpp"
-#include "store/directory_store.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -16,17 +17,24 @@ struct WalFetchOptions {
   std::string name;
   std::string destination;
   std::string vault;
+  std::string key_file;
 };
 
 // Signals keep their default here: a shutdown of PostgreSQL ends its restore_command by SIGTERM and
 // looks for just that.
 int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
   // PostgreSQL's user may not be allowed to read lifeboat.yaml, which holds passwords.
-  const std::filesystem::path directory =
-      options.vault.empty() ? recovery::load_config(find_config_file(globals)).vault
-                            : std::filesystem::path(options.vault);
-  store::DirectoryStore store(directory);
-  bool found = recovery::wal_fetch(vault::Vault::open(store), options.name, options.destination);
+  recovery::Config config;
+  if (options.vault.empty()) {
+    config = recovery::load_config(find_config_file(globals));
+  } else {
+    config.vault = options.vault;
+  }
+  auto store = recovery::open_store(config);
+  auto key = options.key_file.empty() ? recovery::vault_key(config)
+                                      : std::optional(recovery::read_key_file(options.key_file));
+  bool found = recovery::wal_fetch(vault::Vault::open(*store, key ? &*key : nullptr), options.name,
+                                   options.destination);
   if (!globals.quiet) {
     say("lifeboat: " + options.name + (found ? " fetched" : " is not in the logbook"));
   }
@@ -43,6 +51,8 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
   verb->add_option("DESTINATION", options->destination, "%p: where to put it")->required();
   verb->add_option("--vault", options->vault, "The vault's directory; lifeboat.yaml is not read")
       ->type_name("DIR");
+  verb->add_option("--key-file", options->key_file, "What opens an encrypted vault")
+      ->type_name("FILE");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return wal_fetch(g, *options); }, Form::other);

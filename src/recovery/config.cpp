@@ -157,6 +157,7 @@ class Section {
   [[noreturn]] void fail_at(const std::string& key, const std::string& message) const {
     fail(key_node(key), message);
   }
+  [[noreturn]] void fail_here(const std::string& message) const { fail(node_, message); }
   [[noreturn]] void fail(const YAML::Node& at, const std::string& message) const {
     int line = at.Mark().line + 1;
     throw Error(Code::config, fmt::format("{}:{}", file_.string(), std::max(line, 1)), message,
@@ -273,6 +274,23 @@ ZooKeeperConfig zookeeper_section(Section s) {
   return c;
 }
 
+VaultKeyConfig vault_key_section(Section s) {
+  VaultKeyConfig c;
+  c.passphrase_file = s.path("passphrase_file");
+  c.passphrase_env = s.text("passphrase_env");
+  c.passphrase_command = s.text("passphrase_command");
+  c.key_file = s.path("key_file");
+  s.finish();
+  int given = (c.passphrase_file.empty() ? 0 : 1) + (c.passphrase_env.empty() ? 0 : 1) +
+              (c.passphrase_command.empty() ? 0 : 1) + (c.key_file.empty() ? 0 : 1);
+  if (given != 1) {
+    s.fail_here(
+        "'vault_key' must have one of passphrase_file, passphrase_env, passphrase_command, "
+        "key_file");
+  }
+  return c;
+}
+
 LogbookConfig logbook_section(Section s) {
   LogbookConfig c;
   c.merge_after = s.duration("merge_after", c.merge_after, Millis(1000));
@@ -300,6 +318,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   c.file = file;
   top.require("vault", "/backup/vault");
   c.vault = top.path("vault");
+  if (auto s = top.section("vault_key")) c.vault_key = vault_key_section(*s);
   c.state = top.path("state", file.parent_path() / "lifeboat-state");
   c.point_every = top.is_text("point_every", "never")
                       ? Millis(0)
@@ -339,6 +358,12 @@ std::string config_template() {
 
 # The vault: snapshots, the logbook and recovery points. On a disk that survives the servers.
 vault: /backup/vault
+# With a key the vault is made encrypted (and stays so; a plain one stays plain). Who loses all its keys and the
+# recovery sheet, which `lifeboat init` prints, has lost everything in it. One of:
+# vault_key: {passphrase_file: /etc/lifeboat/vault.passphrase}
+# vault_key: {key_file: /etc/lifeboat/vault.key}             # made by `lifeboat init` when it is not there
+# vault_key: {passphrase_command: "pass show lifeboat"}
+# vault_key: {passphrase_env: VAULT_PASSPHRASE}
 # How often `lifeboat run` takes a recovery point (or never), and how often the logbook is made durable: what is
 # older than flush_interval (and a little) survives the loss of any store.
 point_every: 1h

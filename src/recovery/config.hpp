@@ -67,12 +67,22 @@ struct LogbookConfig {
   Millis remove_after{3'600'000};   // what was merged stays so long, for those who read it
 };
 
+// Where the key of an encrypted vault comes from: one of these. They are read when the vault is
+// opened (vault_key.hpp); the configuration itself holds no secret of it.
+struct VaultKeyConfig {
+  std::filesystem::path passphrase_file;  // its first line
+  std::string passphrase_env;             // the name of an environment variable
+  std::string passphrase_command;         // for /bin/sh; the first line that it prints
+  std::filesystem::path key_file;         // or a file with the recovery key
+};
+
 struct Config {
   std::filesystem::path file;
   std::filesystem::path vault;
-  std::filesystem::path state;  // journals of restores; default `lifeboat-state`
-  Millis point_every{3600000};  // schedule of `run`; 0: it takes none
-  Millis flush_interval{5000};  // logbook: RPO in seconds
+  std::optional<VaultKeyConfig> vault_key;  // none: a plain vault
+  std::filesystem::path state;              // journals of restores; default `lifeboat-state`
+  Millis point_every{3600000};              // schedule of `run`; 0: it takes none
+  Millis flush_interval{5000};              // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;
   Millis alarm_before{3'600'000};  // warn when Kafka deletes what is not archived so soon

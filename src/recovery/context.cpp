@@ -1,6 +1,7 @@
 #include "recovery/context.hpp"
 
 #include "base/error.hpp"
+#include "recovery/vault_key.hpp"
 #include "store/directory_store.hpp"
 
 namespace lifeboat::recovery {
@@ -15,9 +16,14 @@ const T& section(const std::optional<T>& value, const Config& config, const char
 
 }  // namespace
 
+std::unique_ptr<store::ObjectStore> open_store(const Config& config) {
+  return std::make_unique<store::DirectoryStore>(config.vault);
+}
+
 OpenVault open_vault(const Config& config) {
-  auto store = std::make_unique<store::DirectoryStore>(config.vault);
-  auto vault = vault::Vault::open(*store);
+  auto store = open_store(config);
+  auto key = vault_key(config);
+  auto vault = vault::Vault::open(*store, key ? &*key : nullptr);
   return {std::move(store), std::move(vault)};
 }
 

@@ -73,6 +73,8 @@ struct OpenVault {
   std::unique_ptr<store::ObjectStore> store;
   vault::Vault vault;
 };
+std::unique_ptr<store::ObjectStore> open_store(const Config& config);
+// With the key that vault_key() gives. Errors of Vault::open().
 OpenVault open_vault(const Config& config);
 
 // The clients' configurations. Error(config) when lifeboat.yaml has no such section.

@@ -13,6 +13,7 @@
 #include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/retention.hpp"
+#include "recovery/vault_key.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 #include "zookeeper/tree.hpp"
@@ -50,10 +51,37 @@ class Findings {
   std::vector<Finding> all;
 };
 
+void check_encryption(const Context& c, const vault::Vault& vault, Findings& f) {
+  if (!vault.encrypted()) {
+    f.ok("vault", "encryption",
+         "NOT ENCRYPTED: whoever can read its files can read all that it holds");
+    return;
+  }
+  f.ok("vault", "encryption",
+       "AES-256-GCM, opened by " +
+           (vault.opened_by().empty() ? "the recovery key" : "key " + vault.opened_by()));
+  for (const auto& listed : vault::list_keys(vault.store(), vault.id())) {
+    if (!listed.problem) continue;
+    f.add("vault", "key", Finding::Level::warning, listed.problem->what(), listed.problem->hint());
+  }
+  for (const auto& file : exposed_key_files(c.config)) {
+    f.add("vault", "key", Finding::Level::warning,
+          file.string() + " can be read by others than its owner", "chmod 600 " + file.string());
+  }
+  if (c.config.clickhouse) {
+    f.add(
+        "vault", "encryption", Finding::Level::warning,
+        fmt::format("ClickHouse writes its backups to {} itself, not encrypted by the vault's key",
+                    c.config.clickhouse->backup_path.string()),
+        "keep that folder on an encrypted disk");
+  }
+}
+
 void check_vault(const Context& c, Findings& f) {
   f.guarded("vault", [&] {
     auto open = open_vault(c.config);
     f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
+    check_encryption(c, open.vault, f);
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
       auto level = damaged.is_summary() ? Finding::Level::warning : Finding::Level::problem;
@@ -349,7 +377,11 @@ nlohmann::json archivers_of(const Context& c) {
 }  // namespace
 
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
-  nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.string()}}},
+  nlohmann::json out = {{"vault",
+                         {{"id", vault.id()},
+                          {"path", c.config.vault.string()},
+                          {"encrypted", vault.encrypted()},
+                          {"opened_by", vault.opened_by()}}},
                         {"now", to_string(c.clock.now())},
                         {"stores", nlohmann::json::object()},
                         {"logs", nlohmann::json::array()},

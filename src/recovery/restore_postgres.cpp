@@ -1,10 +1,14 @@
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "postgres/restore.hpp"
 #include "recovery/restore_session.hpp"
 #include "recovery/vault_access.hpp"
+#include "recovery/vault_key.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::recovery {
@@ -40,6 +44,23 @@ void write_entry(const vault::SnapshotReader& snapshot, const vault::Entry& entr
   }
 }
 
+// For wal-fetch, which PostgreSQL's user runs: he need not be able to read lifeboat.yaml or what it
+// names. In the data directory, which is his alone, until the recovery has ended.
+fs::path wal_fetch_key(const Config& config) {
+  return config.postgres->data_directory / "lifeboat-vault.key";
+}
+
+void give_wal_fetch_the_key(RestoreSession& s) {
+  const auto& config = s.context.config;
+  write_recovery_key(wal_fetch_key(config), *s.vault.sealing());
+  auto owner = postgres::find_owner(config.postgres->os_user);
+  if (owner && ::chown(wal_fetch_key(config).c_str(), owner->uid, owner->gid) != 0) {
+    throw system_error(errno, wal_fetch_key(config).string(), "chown");
+  }
+  s.context.reporter.note("until the recovery has ended, the vault's key lies in " +
+                          wal_fetch_key(config).string());
+}
+
 }  // namespace
 
 void postgres_data(RestoreSession& s) {
@@ -73,9 +94,14 @@ void postgres_recovery(RestoreSession& s) {
   check_postgres_can_fetch(s.context.config);
   const auto& config = *s.context.config.postgres;
   postgres::RecoveryTarget target;
-  target.restore_command = postgres::make_restore_command(
-      {fs::read_symlink("/proc/self/exe").string(), "--quiet", "wal-fetch", "--vault",
-       s.context.config.vault.string(), "%f", "%p"});
+  std::vector<std::string> words = {fs::read_symlink("/proc/self/exe").string(), "--quiet",
+                                    "wal-fetch", "--vault", s.context.config.vault.string()};
+  if (s.vault.encrypted()) {
+    give_wal_fetch_the_key(s);
+    words.insert(words.end(), {"--key-file", wal_fetch_key(s.context.config).string()});
+  }
+  words.insert(words.end(), {"%f", "%p"});
+  target.restore_command = postgres::make_restore_command(words);
   target.target_time = s.plan.to;
   postgres::write_recovery_settings(config.data_directory, target, config.os_user);
   s.context.reporter.note("start PostgreSQL now on " + config.data_directory.string());
@@ -85,6 +111,9 @@ void postgres_wait(RestoreSession& s) {
   s.context.reporter.note("waiting until PostgreSQL has started and recovered");
   postgres::wait_until_recovered(postgres_config(s.context.config), Deadline::after(s.wait_limit),
                                  s.context.cancel);
+  if (fs::remove(wal_fetch_key(s.context.config))) {
+    sync_directory(s.context.config.postgres->data_directory);
+  }
 }
 
 }  // namespace lifeboat::recovery

@@ -13,6 +13,7 @@
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "vault/object.hpp"
+#include "vault/sealing.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -21,22 +22,24 @@ constexpr std::uint8_t kZstd = 1;  // flag
 constexpr std::size_t kKnownSlots = 1 << 16;
 
 // raw size, then the content, compressed where that makes it smaller.
-std::string seal_chunk(const std::string& name, std::string_view bytes, int level) {
+std::string seal_chunk(const Sealing* sealing, const std::string& name, std::string_view bytes,
+                       int level) {
   thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
                                                                             &ZSTD_freeCCtx);
-  std::string payload;
-  append_le<std::uint32_t>(payload, static_cast<std::uint32_t>(bytes.size()));
-  std::size_t begin = payload.size();
-  payload.resize(begin + ZSTD_compressBound(bytes.size()));
-  std::size_t n = ZSTD_compressCCtx(context.get(), payload.data() + begin, payload.size() - begin,
+  std::string object = begin_object(sealing);
+  append_le<std::uint32_t>(object, static_cast<std::uint32_t>(bytes.size()));
+  std::size_t begin = object.size();
+  object.resize(begin + ZSTD_compressBound(bytes.size()));
+  std::size_t n = ZSTD_compressCCtx(context.get(), object.data() + begin, object.size() - begin,
                                     bytes.data(), bytes.size(), level);
   if (ZSTD_isError(n) != 0) {
     throw Error(Code::failed, name, std::string("zstd: ") + ZSTD_getErrorName(n));
   }
   bool smaller = n < bytes.size();
-  payload.resize(begin + (smaller ? n : 0));
-  if (!smaller) payload += bytes;
-  return seal(ObjectType::chunk, name, payload, smaller ? kZstd : std::uint8_t{0});
+  object.resize(begin + (smaller ? n : 0));
+  if (!smaller) object += bytes;
+  finish_object(sealing, ObjectType::chunk, name, object, smaller ? kZstd : std::uint8_t{0});
+  return object;
 }
 
 // Digests known to be in the store: exact, forgets some, never takes more than its 2 MiB.
@@ -60,21 +63,21 @@ class KnownDigests {
 
 }  // namespace
 
-std::string chunk_name(const Digest& digest) {
-  std::string hex = digest.hex();
+std::string chunk_name(const Digest& id) {
+  std::string hex = id.hex();
   return "chunks/" + hex.substr(0, 2) + "/" + hex;
 }
 
-std::optional<Digest> chunk_digest(std::string_view name) {
+std::optional<Digest> chunk_id(std::string_view name) {
   if (name.size() != 10 + 64) return std::nullopt;
-  auto digest = Digest::parse(name.substr(10));
-  if (!digest || chunk_name(*digest) != name) return std::nullopt;
-  return digest;
+  auto id = Digest::parse(name.substr(10));
+  if (!id || chunk_name(*id) != name) return std::nullopt;
+  return id;
 }
 
-std::string open_chunk(const Digest& digest, std::string_view object) {
-  std::string name = chunk_name(digest);
-  auto opened = unseal(ObjectType::chunk, name, object);
+std::string open_chunk(const Vault& vault, const Digest& id, std::string object) {
+  std::string name = chunk_name(id);
+  auto opened = unseal(vault.sealing(), ObjectType::chunk, name, object);
   ByteReader reader(opened.payload, "chunk " + name);
   auto size = reader.le<std::uint32_t>();
   if (size > kMaxChunk.value) {
@@ -92,7 +95,7 @@ std::string open_chunk(const Digest& digest, std::string_view object) {
   } else {
     throw_corrupt(ObjectType::chunk, name, "has unknown flags");
   }
-  if (out.size() != size || sha256(out) != digest) {
+  if (out.size() != size || vault.name_of(sha256(out)) != id) {
     throw_corrupt(ObjectType::chunk, name, "its content is not the one that it is named after");
   }
   return out;
@@ -141,8 +144,8 @@ struct Chunks::Impl {
     ChunkRef ref{sha256(bytes), ByteCount(bytes.size())};
     std::optional<std::size_t> stored;
     if (!has(ref.digest)) {
-      std::string name = chunk_name(ref.digest);
-      std::string object = seal_chunk(name, bytes, options.zstd_level);
+      std::string name = chunk_name(vault.name_of(ref.digest));
+      std::string object = seal_chunk(vault.sealing(), name, bytes, options.zstd_level);
       stored = object.size();
       vault.store().put_if_absent(name, object);  // `exists`: the same content, by its name
       known.add(ref.digest);
@@ -153,19 +156,20 @@ struct Chunks::Impl {
 
   bool has(const Digest& digest) {
     if (known.has(digest)) return true;
-    if (!vault.store().stat(chunk_name(digest))) return false;
+    if (!vault.store().stat(chunk_name(vault.name_of(digest)))) return false;
     known.add(digest);
     return true;
   }
 
   std::string get(const ChunkRef& ref) {
-    std::string name = chunk_name(ref.digest);
+    auto id = vault.name_of(ref.digest);
+    std::string name = chunk_name(id);
     auto object = vault.store().get(name);
     if (!object) {
       throw Error(Code::not_found, "chunk " + name, "is missing from the vault",
                   "use another point; lifeboat verify names those that need it");
     }
-    auto bytes = open_chunk(ref.digest, *object);
+    auto bytes = open_chunk(vault, id, std::move(*object));
     if (bytes.size() != ref.size.value) {
       throw_corrupt(ObjectType::chunk, name,
                     "has " + std::to_string(bytes.size()) + " bytes; what refers to it says " +

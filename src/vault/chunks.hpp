@@ -11,7 +11,7 @@
 
 namespace lifeboat::vault {
 
-// A piece of content: named by the SHA-256 of its uncompressed bytes, stored once.
+// A piece of content: known by the SHA-256 of its uncompressed bytes, stored once.
 struct ChunkRef {
   Digest digest;
   ByteCount size;  // uncompressed
@@ -33,13 +33,13 @@ struct ChunkStats {
   ByteCount stored_bytes;        // what the new ones take in the store
 };
 
-// The name of the chunk's object: chunks/<2 digits>/<64 digits>. chunk_digest(): nullopt when the
-// name is not one.
-std::string chunk_name(const Digest& digest);
-std::optional<Digest> chunk_digest(std::string_view name);
+// The name of the chunk's object: chunks/<2 digits>/<64 digits> of its id, Vault::name_of() its
+// digest. chunk_id(): nullopt when the name is not one.
+std::string chunk_name(const Digest& id);
+std::optional<Digest> chunk_id(std::string_view name);
 
-// The content of a chunk's object. Error(corrupt) when it is not what the digest says.
-std::string open_chunk(const Digest& digest, std::string_view object);
+// The content of a chunk's object. Error(corrupt) when it is not what the id says.
+std::string open_chunk(const Vault& vault, const Digest& id, std::string object);
 
 // Reads and writes chunks. Thread-safe. Memory: 2 MiB to know what is there, at most 2 * threads
 // chunks waiting or being written or read, and a compressed copy of those being so. Its threads

@@ -71,6 +71,7 @@ struct Logbook::Impl {
 
   struct Copy {
     std::string object;
+    Salt salt;
     StoredExtent stored;
   };
   // What there is at a position: copies of an extent there, the farthest reaching first, or where
@@ -103,7 +104,8 @@ struct Logbook::Impl {
       if (log == nullptr) continue;
       if (stretch.from <= at) {
         for (const Piece* piece : log->holding(at)) {
-          out.copies.push_back({index.object_name(piece->object), piece->stored});
+          out.copies.push_back(
+              {index.object_name(piece->object), index.object_salt(piece->object), piece->stored});
           out.copies.back().stored.extent.log = stretch.log;
         }
       }
@@ -127,8 +129,9 @@ struct Logbook::Impl {
       throw Error(Code::not_found, "logbook " + copy.object, "is missing from the vault",
                   "run lifeboat verify: it names the ranges that are lost");
     }
-    return while_doing("reading log " + copy.stored.extent.log.value,
-                       [&] { return open_extent(copy.object, copy.stored, std::move(*bytes)); });
+    return while_doing("reading log " + copy.stored.extent.log.value, [&] {
+      return open_extent(vault.sealing(), copy.object, copy.salt, copy.stored, std::move(*bytes));
+    });
   }
 
   // Of the copies the first that can be read. nullptr: none can, see `damage`.

@@ -130,6 +130,26 @@ std::string encode_footer(const Footer& footer) {
   return out;
 }
 
+// An object's header: its size is known when its footer is.
+std::string header_of(const std::string& name, ByteCount object_size, std::uint8_t trailer_flags) {
+  return make_header(ObjectType::logbook, name, ByteCount(object_size.value - kHeaderSize),
+                     trailer_flags & kSealed);
+}
+
+// What a footer's seal covers beside it: the header, and the trailer's flags.
+std::string footer_aad(const std::string& name, ByteCount object_size, std::uint8_t trailer_flags) {
+  auto out = header_of(name, object_size, trailer_flags).substr(0, kSealedHeader);
+  append_le<std::uint8_t>(out, trailer_flags);
+  return out;
+}
+
+// The salt, then the footer's bytes, sealed as what lies at `at`.
+void seal_footer(const ObjectSeal& seal, const Salt& salt, std::string_view aad, ByteCount at,
+                 std::string& footer) {
+  footer.insert(0, salt.view());
+  seal.seal_tail(SealedPart::footer, at, aad, footer, kSaltSize);
+}
+
 const LogName& take_log(ByteReader& reader, const std::vector<LogName>& logs,
                         const std::string& name) {
   auto number = reader.le<std::uint32_t>();
@@ -195,8 +215,13 @@ ExtentBytes piece_of(std::string bytes) {
   return {*buffer, buffer};
 }
 
-LogbookObject::LogbookObject(std::string name, int zstd_level)
-    : name_(std::move(name)), zstd_level_(zstd_level), at_(kHeaderSize) {}
+LogbookObject::LogbookObject(std::string name, int zstd_level, const Sealing* sealing,
+                             std::shared_ptr<std::string> room)
+    : name_(std::move(name)), zstd_level_(zstd_level), room_(std::move(room)), at_(kHeaderSize) {
+  if (sealing == nullptr) return;
+  footer_.salt = Salt::fresh();
+  seal_ = sealing->object(ObjectType::logbook, name_, footer_.salt);
+}
 
 void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
                         bool try_compressing) {
@@ -209,6 +234,7 @@ void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
     stored.codec = Codec::zstd;
     pieces.assign(1, piece_of(compress(whole, zstd_level_)));
   }
+  if (seal_) pieces.assign(1, sealed(pieces));
   for (auto& piece : pieces) {
     auto size = piece.bytes.size();
     stored.crc = piece.crc32c ? crc32c_combine(stored.crc, *piece.crc32c, size)
@@ -220,24 +246,50 @@ void LogbookObject::add(const Extent& extent, std::vector<ExtentBytes> pieces,
   footer_.extents.push_back(std::move(stored));
 }
 
+// As the extent that lies at at_.
+ExtentBytes LogbookObject::sealed(const std::vector<ExtentBytes>& pieces) {
+  std::vector<std::string_view> bytes;
+  std::size_t size = kTagSize;
+  for (const auto& piece : pieces) {
+    bytes.push_back(piece.bytes);
+    size += piece.bytes.size();
+  }
+  auto buffer = room_;
+  std::size_t begin = room_used_;
+  if (!buffer || buffer->size() - begin < size) {
+    buffer = std::make_shared<std::string>(size, '\0');
+    begin = 0;
+  } else {
+    room_used_ += size;
+  }
+  seal_->seal(SealedPart::extent, ByteCount(at_), {}, bytes, buffer->data() + begin);
+  return {std::string_view(*buffer).substr(begin, size), buffer};
+}
+
 std::vector<std::string_view> LogbookObject::finish(Timestamp created, std::vector<Gap> gaps,
                                                     ReplacedObjects replaced) {
   footer_.created = created;
   footer_.gaps = std::move(gaps);
   footer_.replaced = std::move(replaced);
   end_ = encode_footer(footer_);
+  auto flags =
+      static_cast<std::uint8_t>((footer_.replaced.empty() ? 0 : kReplaces) | (seal_ ? kSealed : 0));
+  auto size = ByteCount(at_ + end_.size() + kTrailerSize + (seal_ ? kSaltSize + kTagSize : 0));
+  if (seal_) {
+    seal_footer(*seal_, footer_.salt, footer_aad(name_, size, flags), ByteCount(at_), end_);
+  }
 
   std::string trailer;
   append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(end_.size()));
   append_le<std::uint32_t>(trailer, crc32c(end_, crc32c(name_)));
   append_le<std::uint16_t>(trailer, kFormatVersion);
   append_le<std::uint8_t>(trailer, static_cast<std::uint8_t>(ObjectType::logbook));
-  append_le<std::uint8_t>(trailer, footer_.replaced.empty() ? 0 : kReplaces);
+  append_le<std::uint8_t>(trailer, flags);
   append_le<std::uint32_t>(trailer, crc32c(trailer, crc32c(name_)));
   end_ += trailer;
   end_ += kEndMagic;
 
-  header_ = make_header(ObjectType::logbook, name_, ByteCount(at_ - kHeaderSize + end_.size()), 0);
+  header_ = header_of(name_, size, flags);
   at_ += end_.size();
   std::vector<std::string_view> parts{header_};
   for (const auto& piece : pieces_) parts.push_back(piece.bytes);
@@ -257,20 +309,29 @@ Trailer parse_trailer(const std::string& name, std::string_view tail) {
   auto version = load_le<std::uint16_t>(tail.data() + 8);
   if (version != kFormatVersion) throw_newer(ObjectType::logbook, name, version);
   auto flags = static_cast<std::uint8_t>(tail[11]);
-  if (tail[10] != static_cast<char>(ObjectType::logbook) || (flags & ~kReplaces) != 0) {
+  if (tail[10] != static_cast<char>(ObjectType::logbook) || (flags & ~(kReplaces | kSealed)) != 0) {
     corrupt(name, "is not an object of the logbook, or has unknown flags");
   }
-  return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4),
-          (flags & kReplaces) != 0};
+  return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4), flags};
 }
 
-Footer parse_footer(const std::string& name, std::string_view footer, const Trailer& trailer,
-                    ByteCount object_size) {
+Footer parse_footer(const Sealing* sealing, const std::string& name, std::string footer,
+                    const Trailer& trailer, ByteCount object_size) {
   if (footer.size() != trailer.footer_size || crc32c(footer, crc32c(name)) != trailer.footer_crc) {
     corrupt(name, "its footer does not match its checksum");
   }
-  ByteReader reader(footer, "logbook " + name);
+  check_sealed(sealing, ObjectType::logbook, name, trailer.flags);
   Footer out;
+  std::string_view bytes = footer;
+  if (sealing != nullptr) {
+    if (footer.size() < kSaltSize + kTagSize) corrupt(name, "its footer is too short");
+    out.salt = Salt::of(footer);
+    ByteCount at(object_size.value - kTrailerSize - footer.size());
+    bytes = sealing->object(ObjectType::logbook, name, out.salt)
+                .open(SealedPart::footer, at, footer_aad(name, object_size, trailer.flags),
+                      footer.data() + kSaltSize, footer.size() - kSaltSize);
+  }
+  ByteReader reader(bytes, "logbook " + name);
   out.created = Timestamp(reader.le<std::int64_t>());
   auto logs_count = reader.le<std::uint32_t>();
   auto extents_count = reader.le<std::uint32_t>();
@@ -298,7 +359,7 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
     if (gap.from >= gap.to) corrupt(name, "its footer has a gap that cannot be");
     out.gaps.push_back(std::move(gap));
   }
-  if (trailer.replaces) out.replaced = take_replaced(reader, name);
+  if (trailer.replaces()) out.replaced = take_replaced(reader, name);
   reader.expect_end();
   if (at + footer.size() + kTrailerSize != object_size.value) {
     corrupt(name, "has " + std::to_string(object_size.value) + " bytes instead of " +
@@ -307,14 +368,15 @@ Footer parse_footer(const std::string& name, std::string_view footer, const Trai
   return out;
 }
 
-std::string open_extent(const std::string& name, const StoredExtent& extent,
-                        std::string_view stored) {
-  return open_extent(name, extent, std::string(stored));
-}
-
-std::string open_extent(const std::string& name, const StoredExtent& extent, std::string&& stored) {
+std::string open_extent(const Sealing* sealing, const std::string& name, const Salt& salt,
+                        const StoredExtent& extent, std::string stored) {
   if (stored.size() != extent.stored.value || crc32c(stored) != extent.crc) {
     corrupt(name, "its extent " + describe(extent.extent) + " does not match its checksum");
+  }
+  if (sealing != nullptr) {
+    auto opened = sealing->object(ObjectType::logbook, name, salt)
+                      .open(SealedPart::extent, extent.offset, {}, stored.data(), stored.size());
+    stored.resize(opened.size());
   }
   std::string out;
   if (extent.codec == Codec::none) {
@@ -332,9 +394,11 @@ std::string open_extent(const std::string& name, const StoredExtent& extent, std
   return out;
 }
 
-Footer open_logbook_object(const std::string& name, std::string_view object) {
+Footer open_logbook_object(const Sealing* sealing, const std::string& name,
+                           std::string_view object) {
   Header header = parse_header(ObjectType::logbook, name, object);
-  if (header.flags != 0) corrupt(name, "has unknown flags");
+  check_sealed(sealing, ObjectType::logbook, name, header.flags);
+  if ((header.flags & ~kSealed) != 0) corrupt(name, "has unknown flags");
   if (header.payload_size.value != object.size() - kHeaderSize) {
     corrupt(name, "has " + std::to_string(object.size()) + " bytes instead of " +
                       std::to_string(header.payload_size.value + kHeaderSize));
@@ -344,14 +408,16 @@ Footer open_logbook_object(const std::string& name, std::string_view object) {
     corrupt(name, "its footer is longer than the object");
   }
   auto footer_at = object.size() - kTrailerSize - trailer.footer_size;
-  return parse_footer(name, object.substr(footer_at, trailer.footer_size), trailer,
-                      ByteCount(object.size()));
+  return parse_footer(sealing, name, std::string(object.substr(footer_at, trailer.footer_size)),
+                      trailer, ByteCount(object.size()));
 }
 
-Footer check_logbook_object(const std::string& name, std::string_view object) {
-  Footer footer = open_logbook_object(name, object);
+Footer check_logbook_object(const Sealing* sealing, const std::string& name,
+                            std::string_view object) {
+  Footer footer = open_logbook_object(sealing, name, object);
   for (const auto& extent : footer.extents) {
-    open_extent(name, extent, object.substr(extent.offset.value, extent.stored.value));
+    open_extent(sealing, name, footer.salt, extent,
+                std::string(object.substr(extent.offset.value, extent.stored.value)));
   }
   return footer;
 }

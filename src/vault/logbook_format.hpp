@@ -7,6 +7,7 @@
 
 #include "vault/extent.hpp"
 #include "vault/object.hpp"
+#include "vault/sealing.hpp"
 #include "vault/sequence_set.hpp"
 
 namespace lifeboat::vault {
@@ -30,7 +31,7 @@ enum class Codec : std::uint8_t { none = 0, zstd = 1 };
 struct StoredExtent {
   Extent extent;
   ByteCount offset;  // in the object
-  ByteCount stored;  // length in the object
+  ByteCount stored;  // length in the object, sealed
   ByteCount raw;     // length after decompression
   Codec codec = Codec::none;
   std::uint32_t crc = 0;  // crc32c of the stored bytes
@@ -41,12 +42,16 @@ struct Footer {
   std::vector<StoredExtent> extents;  // back to back in the object, from its header to the footer
   std::vector<Gap> gaps;
   ReplacedObjects replaced;  // by this object, which holds all that they held
+  Salt salt;                 // of a sealed object
 };
 
-// Puts an object together; extents are added one by one.
+// Puts an object together; extents are added one by one, and sealed when the vault is encrypted.
 class LogbookObject {
  public:
-  LogbookObject(std::string name, int zstd_level);
+  // Sealed extents are put into `room` as far as they fit, else into buffers of their own: new
+  // memory for each object costs as much time as sealing it.
+  LogbookObject(std::string name, int zstd_level, const Sealing* sealing = nullptr,
+                std::shared_ptr<std::string> room = nullptr);
   // The extent's bytes are those of the pieces, one after the other; all of them have a buffer.
   // They are kept as they are, or compressed when that is to be tried and a sample shrinks.
   void add(const Extent& extent, std::vector<ExtentBytes> pieces, bool try_compressing = true);
@@ -57,8 +62,13 @@ class LogbookObject {
   const Footer& footer() const { return footer_; }
 
  private:
+  ExtentBytes sealed(const std::vector<ExtentBytes>& pieces);
+
   std::string name_;
   int zstd_level_;
+  std::shared_ptr<std::string> room_;
+  std::size_t room_used_ = 0;
+  std::optional<ObjectSeal> seal_;   // of an encrypted vault
   std::vector<ExtentBytes> pieces_;  // between header and footer
   std::string header_;
   std::string end_;  // footer and trailer
@@ -71,21 +81,24 @@ class LogbookObject {
 struct Trailer {
   std::size_t footer_size = 0;
   std::uint32_t footer_crc = 0;
-  bool replaces = false;  // the footer ends with the objects that this one replaces
+  std::uint8_t flags = 0;
+  // The footer ends with the objects that this one replaces.
+  bool replaces() const { return (flags & 1) != 0; }
 };
 Trailer parse_trailer(const std::string& name, std::string_view tail);
 // `footer` are the footer's bytes; `object_size` is that of the whole object.
-Footer parse_footer(const std::string& name, std::string_view footer, const Trailer& trailer,
-                    ByteCount object_size);
-// The extent's own bytes from those that are stored.
-std::string open_extent(const std::string& name, const StoredExtent& extent,
-                        std::string_view stored);
-std::string open_extent(const std::string& name, const StoredExtent& extent, std::string&& stored);
+Footer parse_footer(const Sealing* sealing, const std::string& name, std::string footer,
+                    const Trailer& trailer, ByteCount object_size);
+// The extent's own bytes from those that are stored. `salt` is the footer's.
+std::string open_extent(const Sealing* sealing, const std::string& name, const Salt& salt,
+                        const StoredExtent& extent, std::string stored);
 ExtentBytes piece_of(std::string bytes);
 
 // A whole object: open checks all but its extents, check every byte.
-Footer open_logbook_object(const std::string& name, std::string_view object);
-Footer check_logbook_object(const std::string& name, std::string_view object);
+Footer open_logbook_object(const Sealing* sealing, const std::string& name,
+                           std::string_view object);
+Footer check_logbook_object(const Sealing* sealing, const std::string& name,
+                            std::string_view object);
 
 bool valid_incarnation(std::string_view incarnation);
 bool valid_log(const LogName& log);

@@ -194,7 +194,8 @@ bool LogbookIndex::read_extents(LogIndex::Unread place, LogIndex& log) {
   auto bytes = vault_.store().get_range(told.name, part.offset, part.stored);
   if (!bytes) return false;  // superseded meanwhile
   try {
-    for (auto& one : open_summarized(told.name, told.summary.objects, part, *bytes)) {
+    for (auto& one :
+         open_summarized(vault_.sealing(), told.name, told.summary, part, std::move(*bytes))) {
       if (!told.only.empty() && !told.only[one.object]) continue;
       log.add(std::move(one.stored), told.first_object + one.object);
     }
@@ -238,7 +239,9 @@ std::size_t LogbookIndex::refresh() {
     auto known = std::move(known_);
     rebuild();
     std::size_t count = 0;
-    for (const auto& name : objects_) count += known.has(name.incarnation, name.sequence) ? 0 : 1;
+    for (const auto& [name, _] : objects_) {
+      count += known.has(name.incarnation, name.sequence) ? 0 : 1;
+    }
     return count;
   }
   for (std::size_t i = 0; i < fresh.size(); ++i) add(fresh[i].name, std::move(*footers[i].footer));
@@ -275,7 +278,7 @@ bool LogbookIndex::take(UsedSummary used) {
                         static_cast<std::uint32_t>(objects_.size())});
   const Told& told = summaries_.back();
   for (const auto& object : told.summary.objects) {
-    objects_.push_back(object.name);
+    objects_.push_back({object.name, object.salt});
     if (told.only.empty() || told.only[objects_.size() - 1 - told.first_object]) {
       known_.add(object.name.incarnation, object.name.sequence);
     }
@@ -301,7 +304,7 @@ bool LogbookIndex::read_all(std::size_t number) {
 
 void LogbookIndex::add(const LogbookObjectName& name, Footer footer) {
   auto object = static_cast<std::uint32_t>(objects_.size());
-  objects_.push_back(name);
+  objects_.push_back({name, footer.salt});
   known_.add(name.incarnation, name.sequence);
   for (auto& extent : footer.extents) {
     LogIndex& log = logs_[extent.extent.log];

@@ -70,7 +70,10 @@ class LogbookIndex {
   // With nothing unread. What find() and find_pieces() gave before is invalid afterwards.
   const LogIndex* find_pieces(const LogName& log);
   const std::map<LogName, LogIndex>& logs() const { return logs_; }
-  std::string object_name(std::uint32_t object) const { return logbook_name(objects_[object]); }
+  std::string object_name(std::uint32_t object) const {
+    return logbook_name(objects_[object].name);
+  }
+  const Salt& object_salt(std::uint32_t object) const { return objects_[object].salt; }
   const std::vector<DamagedObject>& damaged() const { return damaged_; }
 
  private:
@@ -82,6 +85,10 @@ class LogbookIndex {
   void add(const LogbookObjectName& name, Footer footer);
   void sort();
 
+  struct Object {
+    LogbookObjectName name;
+    Salt salt;
+  };
   struct Told {
     std::string name;
     Summary summary;
@@ -91,7 +98,7 @@ class LogbookIndex {
 
   Vault vault_;
   std::map<LogName, LogIndex> logs_;
-  std::vector<LogbookObjectName> objects_;
+  std::vector<Object> objects_;
   std::vector<Told> summaries_;
   ObjectSet known_;  // present, of which all is known
   ObjectSet replaced_;

@@ -41,10 +41,11 @@ std::vector<Source> without_copies(std::vector<Source> sources) {
   return out;
 }
 
-std::string read_extent(const Vault& vault, const std::string& name, const StoredExtent& stored) {
+std::string read_extent(const Vault& vault, const std::string& name, const Salt& salt,
+                        const StoredExtent& stored) {
   auto bytes = vault.store().get_range(name, stored.offset, stored.stored);
   if (!bytes) throw Error(Code::not_found, "logbook " + name, "is missing from the vault");
-  return open_extent(name, stored, *bytes);
+  return open_extent(vault.sealing(), name, salt, stored, std::move(*bytes));
 }
 
 // Puts extents that follow each other together.
@@ -106,7 +107,7 @@ std::size_t LogbookKeeper::catch_up(const Cancel& cancel) {
   vault_.store().list(std::string(kSummaryPrefix), [&](const store::ObjectInfo& info) {
     auto bytes = vault_.store().get(info.name);
     try {
-      if (bytes) covered.add(open_summary(info.name, *bytes).covered());
+      if (bytes) covered.add(open_summary(vault_.sealing(), info.name, *bytes).covered());
     } catch (const Error& error) {
       if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
       // Whoever reads the logbook tells of it; its objects are summarised again.
@@ -174,7 +175,8 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
   ReplacedObjects replaced;
   std::size_t at = 0;
   auto name_of = [&](std::size_t i) { return logbook_name(run[i].name); };
-  LogbookObject object(logbook_name({incarnation_, next_object_}), options_.zstd_level);
+  LogbookObject object(logbook_name({incarnation_, next_object_}), options_.zstd_level,
+                       vault_.sealing());
   try {
     for (; at < run.size(); ++at) {
       if (footers[at].damage) throw *footers[at].damage;
@@ -193,7 +195,7 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
       for (auto& one : without_copies(std::exchange(sources, {}))) {
         cancel.check();
         at = one.object;
-        auto bytes = read_extent(vault_, name_of(at), one.stored);
+        auto bytes = read_extent(vault_, name_of(at), run[at].salt, one.stored);
         one.stored.extent.log = log;
         together.add(std::move(one.stored.extent), std::move(bytes));
       }
@@ -219,8 +221,8 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
 void LogbookKeeper::write_summary(SummaryBuilder& builder) {
   newest_summary_ = std::max(clock_.now(), newest_summary_ + 1);  // newer than what it supersedes
   auto name = summary_name(incarnation_, next_summary_++);
-  if (vault_.store().put_if_absent(name, builder.finish(name, newest_summary_)) !=
-      store::PutResult::written) {
+  auto object = builder.finish(vault_.sealing(), name, newest_summary_);
+  if (vault_.store().put_if_absent(name, object) != store::PutResult::written) {
     throw Error(Code::conflict, "summary " + name, "was written by somebody else");
   }
   builder = SummaryBuilder();
@@ -314,7 +316,7 @@ bool LogbookKeeper::whole(const ObjectEntry& object, Kept& kept, const Cancel& c
     }
     for (const auto& stored : footer.extents) {
       cancel.check();
-      read_extent(vault_, name, stored);
+      read_extent(vault_, name, footer.salt, stored);
     }
   } catch (const Error& error) {
     if (error.code() == Code::not_found) return false;  // merged itself; the next survey knows

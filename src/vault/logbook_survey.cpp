@@ -57,7 +57,7 @@ class Surveyor {
       try {
         auto bytes = vault_.store().get(name);
         if (!bytes) continue;  // superseded meanwhile
-        summaries_.push_back({name, open_summary(name, *bytes), {}});
+        summaries_.push_back({name, open_summary(vault_.sealing(), name, *bytes), {}});
       } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
         out_.damaged.push_back({name, error});
@@ -85,7 +85,7 @@ class Surveyor {
       }
       auto& footer = *footers[i].footer;
       auto extents = static_cast<std::uint32_t>(footer.extents.size());
-      ObjectEntry entry{name, footer.created, size, extents, footer.replaced};
+      ObjectEntry entry{name, footer.created, size, extents, footer.replaced, footer.salt};
       out_.footers.push_back({std::move(entry), std::move(footer)});
     }
   }
@@ -250,7 +250,7 @@ Footer read_footer(const Vault& vault, const std::string& name, ByteCount object
   std::uint64_t tail_size = std::min(size, kTail);
   auto tail = vault.store().get_range(name, ByteCount(size - tail_size), ByteCount(tail_size));
   if (!tail) throw gone(name);
-  if (tail_size == size) return open_logbook_object(name, *tail);
+  if (tail_size == size) return open_logbook_object(vault.sealing(), name, *tail);
   Trailer trailer = parse_trailer(name, *tail);
   std::uint64_t from_end = trailer.footer_size + kTrailerSize;
   if (from_end + kHeaderSize > size) {
@@ -263,9 +263,8 @@ Footer read_footer(const Vault& vault, const std::string& name, ByteCount object
       throw_corrupt(ObjectType::logbook, name, "became shorter while it was read");
     }
   }
-  std::string_view footer(*tail);
-  footer = footer.substr(footer.size() - from_end, trailer.footer_size);
-  return parse_footer(name, footer, trailer, object_size);
+  auto footer = tail->substr(tail->size() - from_end, trailer.footer_size);
+  return parse_footer(vault.sealing(), name, std::move(footer), trailer, object_size);
 }
 
 }  // namespace lifeboat::vault

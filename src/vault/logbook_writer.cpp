@@ -94,7 +94,8 @@ struct LogbookWriter::Impl {
   std::function<void(const std::vector<Extent>&)> callback;
   Batch pending;
   std::chrono::steady_clock::time_point oldest;  // when `pending` began
-  std::uint64_t writing_memory = 0;              // of the object that is being written
+  std::uint64_t writing_memory = 0;              // of the object that is being written…
+  std::uint64_t writing_bytes = 0;               // …and its own
   std::uint64_t appended = 0;                    // tickets: appends and gaps taken…
   std::uint64_t durable = 0;                     // …and how many of them are durable
   bool flush_wanted = false;
@@ -103,6 +104,7 @@ struct LogbookWriter::Impl {
   std::exception_ptr failed;
   LogbookStatus status;
   std::uint64_t sequence = 0;
+  std::shared_ptr<std::string> sealed_room;  // the writer's thread's
   std::thread thread;
 
   Impl(Vault v, LogbookOptions o, Clock& c, Random& random, LogPolicy p)
@@ -155,7 +157,10 @@ struct LogbookWriter::Impl {
     };
     wait(lock, cancel, [&] {
       auto waiting = pending.memory + writing_memory;
-      if (waiting == 0 || waiting + cost() <= options.max_buffered.value) return true;
+      auto bytes = pending.bytes + writing_bytes + kExtentCost + size;
+      if (waiting == 0 || std::max(waiting + cost(), bytes) <= options.max_buffered.value) {
+        return true;
+      }
       want_flush();
       return false;
     });
@@ -279,6 +284,7 @@ struct LogbookWriter::Impl {
     pending = {};
     batch.tickets = appended;
     writing_memory = batch.memory;
+    writing_bytes = batch.bytes;
     flush_wanted = false;
     return batch;
   }
@@ -286,7 +292,7 @@ struct LogbookWriter::Impl {
   void write(Batch batch) {
     std::string name = logbook_name({incarnation, sequence});
     std::vector<Extent> extents;
-    LogbookObject object(name, options.zstd_level);
+    LogbookObject object(name, options.zstd_level, vault.sealing(), room_for(batch));
     auto parts = build(object, batch, extents);
     if (!store_until_done(name, parts)) return;  // being destroyed: it was never durable
     ++sequence;
@@ -299,9 +305,21 @@ struct LogbookWriter::Impl {
     std::lock_guard lock(mutex);
     durable = batch.tickets;
     writing_memory = 0;
+    writing_bytes = 0;
     ++status.objects;
     for (auto part : parts) status.stored_bytes = status.stored_bytes + part.size();
     progress.notify_all();
+  }
+
+  // Of an encrypted vault: where the object's sealed extents lie.
+  std::shared_ptr<std::string> room_for(const Batch& batch) {
+    auto size = batch.bytes + batch.extents.size() * kTagSize;
+    if (!vault.encrypted() || size > options.max_buffered.value) return nullptr;
+    if (!sealed_room || sealed_room->size() < size) {
+      sealed_room.reset();
+      sealed_room = std::make_shared<std::string>(size, '\0');
+    }
+    return sealed_room;
   }
 
   std::vector<std::string_view> build(LogbookObject& object, Batch& batch,

@@ -52,7 +52,8 @@ struct LogbookStatus {
 // max_buffered wait, so that the source is not acknowledged. Nothing is dropped but by destroying
 // the writer, and that was never reported durable. An error that trying again cannot cure (somebody
 // else wrote under our name, a callback threw) fails the writer: every later call throws it.
-// Memory: max_buffered, one append, and one extent while it is compressed.
+// Memory: max_buffered, one append, and one extent while it is compressed; of an encrypted vault
+// the object that is being written also as it is sealed, at most max_buffered, mostly flush_bytes.
 class LogbookWriter {
  public:
   LogbookWriter(Vault vault, LogbookOptions options, Clock& clock, Random& random,

@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
+#include "vault/sealing.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -30,6 +31,8 @@ std::string hint(ObjectType type) {
     case ObjectType::summary:
       return "nothing is lost: what it told is read from the logbook's footers. Move it out of the "
              "vault; lifeboat run writes another";
+    case ObjectType::key:
+      return "copy it back from a replica of the vault, or use another key (lifeboat key ls)";
   }
   return "run lifeboat verify";
 }
@@ -50,6 +53,8 @@ std::string_view to_string(ObjectType type) {
       return "point";
     case ObjectType::summary:
       return "summary";
+    case ObjectType::key:
+      return "key";
   }
   return "object";
 }
@@ -98,8 +103,8 @@ Header parse_header(ObjectType type, const std::string& name, std::string_view b
           static_cast<std::uint8_t>(bytes[11]), crc};
 }
 
-std::string seal(ObjectType type, const std::string& name, std::string_view payload,
-                 std::uint8_t flags) {
+std::string frame(ObjectType type, const std::string& name, std::string_view payload,
+                  std::uint8_t flags) {
   std::string out;
   out.reserve(kHeaderSize + payload.size() + kChecksumSize);
   out = make_header(type, name, ByteCount(payload.size()), flags);
@@ -109,7 +114,7 @@ std::string seal(ObjectType type, const std::string& name, std::string_view payl
   return out;
 }
 
-Opened unseal(ObjectType type, const std::string& name, std::string_view bytes) {
+Opened unframe(ObjectType type, const std::string& name, std::string_view bytes) {
   Header header = parse_header(type, name, bytes);
   std::size_t have = bytes.size() - kHeaderSize;
   if (have < kChecksumSize || have - kChecksumSize != header.payload_size.value) {
@@ -123,6 +128,65 @@ Opened unseal(ObjectType type, const std::string& name, std::string_view bytes) 
     throw_corrupt(type, name, "its content does not match its checksum");
   }
   return {payload, header.flags};
+}
+
+std::string begin_object(const Sealing* sealing) {
+  return std::string(kHeaderSize + (sealing == nullptr ? 0 : kSaltSize), '\0');
+}
+
+void finish_object(const Sealing* sealing, ObjectType type, const std::string& name,
+                   std::string& object, std::uint8_t flags) {
+  std::size_t size = object.size() - kHeaderSize;
+  if (sealing == nullptr) {
+    object.replace(0, kHeaderSize, make_header(type, name, ByteCount(size), flags));
+  } else {
+    auto header = make_header(type, name, ByteCount(size + kTagSize), flags | kSealed);
+    object.replace(0, kHeaderSize, header);
+    auto salt = Salt::fresh();
+    object.replace(kHeaderSize, kSaltSize, salt.view());
+    constexpr auto at = kHeaderSize + kSaltSize;
+    sealing->object(type, name, salt)
+        .seal_tail(SealedPart::payload, ByteCount(at), header.substr(0, kSealedHeader), object, at);
+  }
+  auto header_crc = load_le<std::uint32_t>(object.data() + kHeaderCrcAt);
+  append_le<std::uint32_t>(object,
+                           crc32c(std::string_view(object).substr(kHeaderSize), header_crc));
+}
+
+std::string seal(const Sealing* sealing, ObjectType type, const std::string& name,
+                 std::string_view payload, std::uint8_t flags) {
+  auto object = begin_object(sealing);
+  object.reserve(object.size() + payload.size() + kTagSize + kChecksumSize);
+  object += payload;
+  finish_object(sealing, type, name, object, flags);
+  return object;
+}
+
+Opened unseal(const Sealing* sealing, ObjectType type, const std::string& name,
+              std::string& bytes) {
+  auto opened = unframe(type, name, bytes);
+  check_sealed(sealing, type, name, opened.flags);
+  if (sealing == nullptr) return opened;
+  if (opened.payload.size() < kSaltSize + kTagSize) {
+    throw_corrupt(type, name, "is too short for a sealed object");
+  }
+  constexpr auto at = kHeaderSize + kSaltSize;
+  auto seal = sealing->object(type, name, Salt::of(opened.payload));
+  opened.payload = seal.open(SealedPart::payload, ByteCount(at),
+                             std::string_view(bytes).substr(0, kSealedHeader), bytes.data() + at,
+                             opened.payload.size() - kSaltSize);
+  opened.flags &= static_cast<std::uint8_t>(~kSealed);
+  return opened;
+}
+
+void check_sealed(const Sealing* sealing, ObjectType type, const std::string& name,
+                  std::uint8_t flags) {
+  bool sealed = (flags & kSealed) != 0;
+  if (sealed == (sealing != nullptr)) return;
+  throw_corrupt(type, name,
+                sealed ? "is sealed, while its vault is plain"
+                       : "is not sealed, while its vault is encrypted: it was put here by somebody "
+                         "without the vault's key");
 }
 
 }  // namespace lifeboat::vault

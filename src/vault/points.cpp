@@ -15,7 +15,7 @@ std::string encode(const RecoveryPoint& point) {
                          {"finished", to_string(point.finished)},
                          {"label", point.label},
                          {"stores", point.stores}};
-  return seal(ObjectType::point, point_name(point.id), dump_json(json, "point " + point.id));
+  return dump_json(json, "point " + point.id);
 }
 
 Timestamp parse_time(const std::string& name, const nlohmann::json& text) {
@@ -24,9 +24,10 @@ Timestamp parse_time(const std::string& name, const nlohmann::json& text) {
   return *time;
 }
 
-RecoveryPoint decode(const std::string& id, std::string_view object) {
+RecoveryPoint decode(const Vault& vault, const std::string& id, std::string object) {
   std::string name = point_name(id);
-  auto json = parse_json(ObjectType::point, name, unseal(ObjectType::point, name, object).payload);
+  auto opened = unseal(vault.sealing(), ObjectType::point, name, object);
+  auto json = parse_json(ObjectType::point, name, opened.payload);
   return read_members(ObjectType::point, name, [&] {
     RecoveryPoint point;
     point.id = json.at("id").get<std::string>();
@@ -116,10 +117,11 @@ void write_point(const Vault& vault, const RecoveryPoint& point) {
   if (point.id.find('/') != std::string::npos || !store::valid_name(name)) {
     throw Error(Code::failed, "point " + point.id, "is not an id that a point can have");
   }
-  std::string object = encode(point);
-  decode(point.id, object);  // what could not be read back is not written
+  std::string payload = encode(point);
+  std::string object = seal(vault.sealing(), ObjectType::point, name, payload);
+  decode(vault, point.id, object);  // what could not be read back is not written
   if (vault.store().put_if_absent(name, object) == store::PutResult::exists &&
-      vault.store().get(name) != object) {
+      !holds(vault, ObjectType::point, name, payload)) {
     throw Error(Code::conflict, "point " + point.id, "exists already and is another one",
                 "take the point again");
   }
@@ -144,7 +146,7 @@ std::vector<ListedPoint> list_points(const Vault& vault) {
 RecoveryPoint read_point(const Vault& vault, const std::string& id) {
   auto object = vault.store().get(point_name(id));
   if (!object) throw none(id, "does not exist");
-  return decode(id, *object);
+  return decode(vault, id, std::move(*object));
 }
 
 RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {

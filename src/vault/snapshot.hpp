@@ -73,6 +73,8 @@ class SnapshotWriter {
 class SnapshotReader {
  public:
   SnapshotReader(Vault vault, const SnapshotId& id);
+  // By the name of its object.
+  SnapshotReader(Vault vault, const std::string& name);
   ~SnapshotReader();
 
   const std::string& kind() const;
@@ -96,6 +98,7 @@ class SnapshotReader {
   std::unique_ptr<Impl> impl_;
 };
 
-std::string snapshot_name(const SnapshotId& id);  // snapshots/<64 digits>
+// snapshots/<64 digits> of Vault::name_of() the id's digest.
+std::string snapshot_name(const Vault& vault, const SnapshotId& id);
 
 }  // namespace lifeboat::vault

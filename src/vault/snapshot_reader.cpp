@@ -19,8 +19,8 @@ std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
   return SnapshotId{*digest};
 }
 
-std::string snapshot_name(const SnapshotId& id) {
-  return "snapshots/" + id.hex();
+std::string snapshot_name(const Vault& vault, const SnapshotId& id) {
+  return "snapshots/" + vault.name_of(id.digest).hex();
 }
 
 struct SnapshotReader::Impl {
@@ -32,14 +32,14 @@ struct SnapshotReader::Impl {
   ByteCount bytes;
   std::vector<ChunkRef> pages;
 
-  Impl(Vault vault, const SnapshotId& id) : name(snapshot_name(id)), chunks(vault) {
+  Impl(Vault vault, std::string named) : name(std::move(named)), chunks(vault) {
     auto object = vault.store().get(name);
     if (!object) {
       throw Error(Code::not_found, "snapshot " + name, "is missing from the vault",
                   "use another point (lifeboat points)");
     }
-    auto payload = unseal(ObjectType::snapshot, name, *object).payload;
-    if (sha256(payload) != id.digest) {
+    auto payload = unseal(vault.sealing(), ObjectType::snapshot, name, *object).payload;
+    if (snapshot_name(vault, {sha256(payload)}) != name) {
       throw_corrupt(ObjectType::snapshot, name, "its content is not the one it is named after");
     }
     auto root = parse_json(ObjectType::snapshot, name, payload);
@@ -73,7 +73,9 @@ struct SnapshotReader::Impl {
 };
 
 SnapshotReader::SnapshotReader(Vault vault, const SnapshotId& id)
-    : impl_(std::make_unique<Impl>(vault, id)) {}
+    : SnapshotReader(vault, snapshot_name(vault, id)) {}
+SnapshotReader::SnapshotReader(Vault vault, const std::string& name)
+    : impl_(std::make_unique<Impl>(vault, name)) {}
 SnapshotReader::~SnapshotReader() = default;
 
 const std::string& SnapshotReader::kind() const {

@@ -119,10 +119,10 @@ struct SnapshotWriter::Impl {
   // one heals.
   SnapshotId write_root(const std::string& payload) {
     SnapshotId id{sha256(payload)};
-    std::string name = snapshot_name(id);
-    std::string object = seal(ObjectType::snapshot, name, payload);
+    std::string name = snapshot_name(vault, id);
+    std::string object = seal(vault.sealing(), ObjectType::snapshot, name, payload);
     if (vault.store().put_if_absent(name, object) == store::PutResult::exists &&
-        vault.store().get(name) != object) {
+        !holds(vault, ObjectType::snapshot, name, payload)) {
       vault.store().put(name, object);
     }
     return id;

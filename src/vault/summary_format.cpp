@@ -138,7 +138,7 @@ void put_log(std::string& out, const SummarizedLog& log) {
   put_signed(out, log.min_time.value);
   put_signed(out, log.max_time.value);
   put_text(out, log.last_attributes);
-  put(out, log.offset.value);
+  put(out, log.place.value);
   put(out, log.stored.value);
   put(out, log.raw.value);
   append_le<std::uint32_t>(out, log.crc);
@@ -170,18 +170,18 @@ SummarizedLog take_log(ByteReader& in, ByteCount object_size) {
   log.min_time = Timestamp(take_signed(in));
   log.max_time = Timestamp(take_signed(in));
   log.last_attributes = take_text(in);
-  log.offset = ByteCount(take(in));
+  log.place = ByteCount(take(in));
   log.stored = ByteCount(take(in));
   log.raw = ByteCount(take(in));
   log.crc = in.le<std::uint32_t>();
-  if (log.offset > object_size || log.stored.value > object_size.value - log.offset.value ||
+  if (log.place > object_size || log.stored.value > object_size.value - log.place.value ||
       (log.extents == 0) != log.ranges.empty() || log.extents > log.raw.value / kLeastExtent) {
     throw Error(Code::corrupt, in.subject(), "has a log that cannot be: " + log.log.value);
   }
   return log;
 }
 
-std::string encode_directory(const Summary& summary) {
+std::string encode_directory(const Summary& summary, bool sealed) {
   std::string out;
   put_signed(out, summary.created.value);
   put_objects(out, summary.covered());
@@ -191,6 +191,7 @@ std::string encode_directory(const Summary& summary) {
     put(out, object.size.value);
     put(out, object.extents);
     put_objects(out, object.replaces);
+    if (sealed) out += object.salt.view();
     created = object.created.value;
   }
   put(out, summary.logs.size());
@@ -198,7 +199,8 @@ std::string encode_directory(const Summary& summary) {
   return out;
 }
 
-Summary decode_directory(const std::string& name, std::string_view bytes, ByteCount object_size) {
+Summary decode_directory(const std::string& name, std::string_view bytes, ByteCount object_size,
+                         bool sealed) {
   ByteReader in(bytes, std::string(to_string(ObjectType::summary)) + " " + name);
   Summary out;
   out.created = Timestamp(take_signed(in));
@@ -209,9 +211,11 @@ Summary decode_directory(const std::string& name, std::string_view bytes, ByteCo
     for (const auto& [first, end] : numbers.ranges()) {
       for (auto sequence = first; sequence < end; ++sequence) {
         created = plus(created, take_signed(in));
-        ObjectEntry entry{{incarnation, sequence}, Timestamp(created), ByteCount(take(in)), 0, {}};
+        ObjectEntry entry{
+            {incarnation, sequence}, Timestamp(created), ByteCount(take(in)), 0, {}, {}};
         entry.extents = static_cast<std::uint32_t>(take(in));
         entry.replaces = take_objects(in);
+        if (sealed) entry.salt = Salt::of(in.take(kSaltSize));
         out.objects.push_back(std::move(entry));
       }
     }
@@ -255,7 +259,7 @@ std::string encode_extents(const std::vector<SummarizedExtent>& extents) {
 }
 
 void check_extent(const std::string& name, const SummarizedExtent& one,
-                  std::span<const ObjectEntry> objects) {
+                  const std::vector<ObjectEntry>& objects) {
   const auto& stored = one.stored;
   bool possible = one.object < objects.size() && stored.extent.base < stored.extent.next &&
                   stored.raw <= kMaxExtent &&
@@ -296,7 +300,8 @@ std::vector<Range> unite(std::vector<Range> ranges) {
 void SummaryBuilder::add(const LogbookObjectName& name, ByteCount size, const Footer& footer) {
   auto object = static_cast<std::uint32_t>(summary_.objects.size());
   summary_.objects.push_back({name, footer.created, size,
-                              static_cast<std::uint32_t>(footer.extents.size()), footer.replaced});
+                              static_cast<std::uint32_t>(footer.extents.size()), footer.replaced,
+                              footer.salt});
   for (const auto& stored : footer.extents) {
     auto& extents = logs_[stored.extent.log].extents;
     extents.push_back({stored, object});
@@ -306,8 +311,12 @@ void SummaryBuilder::add(const LogbookObjectName& name, ByteCount size, const Fo
   for (const auto& gap : footer.gaps) logs_[gap.log].gaps.push_back(gap);
 }
 
-std::string SummaryBuilder::finish(const std::string& name, Timestamp created) {
+std::string SummaryBuilder::finish(const Sealing* sealing, const std::string& name,
+                                   Timestamp created) {
   summary_.created = created;
+  auto salt = sealing == nullptr ? Salt{} : Salt::fresh();
+  std::optional<ObjectSeal> seal;
+  if (sealing != nullptr) seal = sealing->object(ObjectType::summary, name, salt);
   std::string blocks;
   for (auto& [log_name, log] : logs_) {
     SummarizedLog out;
@@ -331,7 +340,8 @@ std::string SummaryBuilder::finish(const std::string& name, Timestamp created) {
     out.ranges = unite(std::move(ranges));
     auto raw = encode_extents(log.extents);
     auto block = squeeze(raw);
-    out.offset = ByteCount(blocks.size());
+    out.place = ByteCount(blocks.size());
+    if (seal) seal->seal_tail(SealedPart::block, out.place, {}, block, 0);
     out.stored = ByteCount(block.size());
     out.raw = ByteCount(raw.size());
     out.crc = crc32c(block, crc32c(log_name.value));
@@ -339,31 +349,58 @@ std::string SummaryBuilder::finish(const std::string& name, Timestamp created) {
     summary_.logs.push_back(std::move(out));
   }
   logs_.clear();
-  auto directory = encode_directory(summary_);
+  auto directory = encode_directory(summary_, sealing != nullptr);
   auto squeezed = squeeze(directory);
   std::string payload;
-  append_le<std::uint32_t>(payload, static_cast<std::uint32_t>(squeezed.size()));
+  if (seal) payload += salt.view();
+  auto stored = squeezed.size() + (seal ? kTagSize : 0);
+  append_le<std::uint32_t>(payload, static_cast<std::uint32_t>(stored));
   append_le<std::uint32_t>(payload, static_cast<std::uint32_t>(directory.size()));
-  return seal(ObjectType::summary, name, payload + squeezed + blocks);
+  std::uint8_t flags = seal ? kSealed : 0;
+  if (seal) {
+    ByteCount size(payload.size() + stored + blocks.size());
+    auto aad = make_header(ObjectType::summary, name, size, flags).substr(0, kSealedHeader) +
+               payload.substr(kSaltSize);
+    seal->seal_tail(SealedPart::directory, ByteCount(kHeaderSize + payload.size()), aad, squeezed,
+                    0);
+  }
+  return frame(ObjectType::summary, name, payload + squeezed + blocks, flags);
 }
 
-Summary open_summary(const std::string& name, std::string_view object) {
-  auto opened = unseal(ObjectType::summary, name, object);
-  if (opened.flags != 0) corrupt(name, "has unknown flags");
+Summary open_summary(const Sealing* sealing, const std::string& name, std::string_view object) {
+  auto opened = unframe(ObjectType::summary, name, object);
+  check_sealed(sealing, ObjectType::summary, name, opened.flags);
+  if ((opened.flags & ~kSealed) != 0) corrupt(name, "has unknown flags");
   ByteReader in(opened.payload, std::string(to_string(ObjectType::summary)) + " " + name);
+  auto salt = sealing == nullptr ? Salt{} : Salt::of(in.take(kSaltSize));
+  auto lengths = in.rest().substr(0, 8);
   auto stored = in.le<std::uint32_t>();
   auto raw = in.le<std::uint32_t>();
-  auto directory = expand(name, in.take(stored), raw);
-  auto out = decode_directory(name, directory, ByteCount(in.left()));
-  for (auto& log : out.logs) log.offset = log.offset + (kHeaderSize + 8 + stored);
+  ByteCount at(kHeaderSize + in.at());
+  std::string directory(in.take(stored));
+  if (sealing != nullptr) {
+    auto aad = std::string(object.substr(0, kSealedHeader)) + std::string(lengths);
+    auto bytes = sealing->object(ObjectType::summary, name, salt)
+                     .open(SealedPart::directory, at, aad, directory.data(), directory.size());
+    directory.resize(bytes.size());
+  }
+  directory = expand(name, directory, raw);
+  auto out = decode_directory(name, directory, ByteCount(in.left()), sealing != nullptr);
+  for (auto& log : out.logs) log.offset = log.place + (kHeaderSize + in.at());
+  out.salt = salt;
   return out;
 }
 
-std::vector<SummarizedExtent> open_summarized(const std::string& name,
-                                              std::span<const ObjectEntry> objects,
-                                              const SummarizedLog& log, std::string_view stored) {
+std::vector<SummarizedExtent> open_summarized(const Sealing* sealing, const std::string& name,
+                                              const Summary& summary, const SummarizedLog& log,
+                                              std::string stored) {
   if (stored.size() != log.stored.value || crc32c(stored, crc32c(log.log.value)) != log.crc) {
     corrupt(name, "its extents of " + log.log.value + " do not match their checksum");
+  }
+  if (sealing != nullptr) {
+    auto opened = sealing->object(ObjectType::summary, name, summary.salt)
+                      .open(SealedPart::block, log.place, {}, stored.data(), stored.size());
+    stored.resize(opened.size());
   }
   auto bytes = expand(name, stored, log.raw.value);
   ByteReader in(bytes, std::string(to_string(ObjectType::summary)) + " " + name);
@@ -397,7 +434,7 @@ std::vector<SummarizedExtent> open_summarized(const std::string& name,
   for (auto& one : out) one.stored.extent.attributes_json = take_text(in);
   for (auto& one : out) one.stored.crc = in.le<std::uint32_t>();
   in.expect_end();
-  for (const auto& one : out) check_extent(name, one, objects);
+  for (const auto& one : out) check_extent(name, one, summary.objects);
   return out;
 }
 

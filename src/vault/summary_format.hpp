@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +23,7 @@ struct ObjectEntry {
   ByteCount size;
   std::uint32_t extents = 0;
   ReplacedObjects replaces;
+  Salt salt = {};  // of a sealed object
 };
 
 struct SummarizedLog {
@@ -35,8 +35,8 @@ struct SummarizedLog {
   ByteCount bytes;
   Timestamp min_time, max_time;  // when there are extents
   std::string last_attributes;   // of the extent that reaches farthest
-  // Where its extents lie in the summary object.
-  ByteCount offset, stored, raw;
+  // Where its extents lie in the summary object; `place` counts from the first block.
+  ByteCount place, offset, stored, raw;
   std::uint32_t crc = 0;
 };
 
@@ -44,6 +44,7 @@ struct Summary {
   Timestamp created;
   std::vector<ObjectEntry> objects;  // sorted by incarnation and number
   std::vector<SummarizedLog> logs;   // sorted by name
+  Salt salt;                         // of a sealed one
   ObjectSet covered() const;
 };
 
@@ -61,7 +62,7 @@ class SummaryBuilder {
   std::size_t objects() const { return summary_.objects.size(); }
   std::size_t weight() const { return weight_; }  // extents, more for those with long attributes
   // The whole object of that name.
-  std::string finish(const std::string& name, Timestamp created);
+  std::string finish(const Sealing* sealing, const std::string& name, Timestamp created);
 
  private:
   struct Log {
@@ -74,12 +75,12 @@ class SummaryBuilder {
 };
 
 // A whole summary object; every checksum but those of the logs' extents is checked.
-Summary open_summary(const std::string& name, std::string_view object);
-// The extents of a log from their bytes [offset, offset + stored) of the object, in no order.
-// `objects` are those of the summary.
-std::vector<SummarizedExtent> open_summarized(const std::string& name,
-                                              std::span<const ObjectEntry> objects,
-                                              const SummarizedLog& log, std::string_view stored);
+Summary open_summary(const Sealing* sealing, const std::string& name, std::string_view object);
+// The extents of a log of the summary from their bytes [offset, offset + stored) of the object, in
+// no order.
+std::vector<SummarizedExtent> open_summarized(const Sealing* sealing, const std::string& name,
+                                              const Summary& summary, const SummarizedLog& log,
+                                              std::string stored);
 
 // Ranges put together, sorted, those that touch made one.
 std::vector<Range> unite(std::vector<Range> ranges);

@@ -1,6 +1,7 @@
 #include "vault/vault.hpp"
 
 #include "base/error.hpp"
+#include "vault/keys.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
 
@@ -8,39 +9,130 @@ namespace lifeboat::vault {
 namespace {
 
 const std::string kRoot = "vault";
+const std::string kCipher = "AES-256-GCM";
+
+[[noreturn]] void corrupt(const std::string& what) {
+  throw_corrupt(ObjectType::root, kRoot, what);
+}
+
+// What the check of an encrypted vault's root is made of.
+std::string checked_part(const Vault::Root& root) {
+  return root.id + " " + to_string(root.created) + " " + kCipher;
+}
+
+void write_root(store::ObjectStore& store, const Vault::Root& root) {
+  nlohmann::json json = {{"id", root.id}, {"created", to_string(root.created)}};
+  if (root.encrypted) {
+    json["cipher"] = kCipher;
+    json["check"] = root.check;
+  }
+  store.put_if_absent(kRoot, frame(ObjectType::root, kRoot, dump_json(json, kRoot)));
+  auto found = Vault::read_root(store);  // an answer that was lost: it may be ours all the same
+  if (found.id == root.id) return;
+  throw Error(Code::refused, store.describe(),
+              "holds a vault already, of " + to_string(found.created) + ", id " + found.id,
+              "use it as it is, or give another place for a new one");
+}
+
+Error encrypted_without_key(store::ObjectStore& store) {
+  return Error(Code::denied, store.describe(), "holds an encrypted vault, and no key is given",
+               "name its passphrase or key file as vault_key in lifeboat.yaml (`lifeboat init "
+               "--print` shows how); `lifeboat key ls` lists its keys");
+}
+
+Error plain_with_key(store::ObjectStore& store, const KeyMaterial& key) {
+  return Error(Code::refused, store.describe(),
+               "holds a plain vault, while " + key.from +
+                   " is given to open an encrypted one: nothing is read from it or written to it",
+               "if it always was plain, remove vault_key from lifeboat.yaml; else somebody has "
+               "replaced its object `vault`: copy that back from a replica");
+}
 
 }  // namespace
 
 Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random) {
-  std::string id = random.hex(32);
-  nlohmann::json json = {{"id", id}, {"created", to_string(clock.now())}};
-  auto bytes = seal(ObjectType::root, kRoot, dump_json(json, kRoot));
-  store.put_if_absent(kRoot, bytes);
-  Vault vault = open(store);  // an answer that was lost on the way: it may be ours all the same
-  if (vault.id() != id) {
-    throw Error(Code::refused, store.describe(),
-                "holds a vault already, of " + to_string(vault.created()) + ", id " + vault.id(),
-                "use it as it is, or give another place for a new one");
-  }
-  return vault;
+  Root root{random.hex(32), clock.now(), false, ""};
+  write_root(store, root);
+  return open(store);
 }
 
-Vault Vault::open(store::ObjectStore& store) {
+// The key is durable before the root is: a vault that exists can be opened.
+Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
+                    const KeyMaterial& first, const std::string& label, const ScryptCost& cost) {
+  Root root{random.hex(32), clock.now(), true, ""};
+  Sealing sealing(random_key(), root.id);
+  root.check = sealing.root_check(checked_part(root)).hex();
+  auto key = add_key(store, sealing, first, label, clock, cost);
+  try {
+    write_root(store, root);
+  } catch (const Error& error) {
+    if (error.code() == Code::refused) store.remove(std::string(kKeyPrefix) + key.id);
+    throw;
+  }
+  return open(store, &first);
+}
+
+Vault::Root Vault::read_root(store::ObjectStore& store) {
   auto bytes = store.get(kRoot);
   if (!bytes) {
     throw Error(Code::not_found, store.describe(), "holds no vault: the object `vault` is missing",
                 "make one with lifeboat init, or correct the path");
   }
-  auto json = parse_json(ObjectType::root, kRoot, unseal(ObjectType::root, kRoot, *bytes).payload);
+  auto opened = unframe(ObjectType::root, kRoot, *bytes);
+  if (opened.flags != 0) corrupt("has unknown flags");
+  auto json = parse_json(ObjectType::root, kRoot, opened.payload);
   return read_members(ObjectType::root, kRoot, [&] {
     auto created = parse_timestamp(json.at("created").get<std::string>());
-    if (!created) throw_corrupt(ObjectType::root, kRoot, "its time of creation is not a time");
-    return Vault(store, json.at("id").get<std::string>(), *created);
+    if (!created) corrupt("its time of creation is not a time");
+    Root root{json.at("id").get<std::string>(), *created, json.contains("cipher"), ""};
+    if (!root.encrypted) return root;
+    if (json.at("cipher") != kCipher) {
+      throw Error(Code::unsupported, "root " + kRoot,
+                  "is encrypted by " + json.at("cipher").get<std::string>() + ", unknown here",
+                  "install the Lifeboat that wrote it, or a newer one");
+    }
+    root.check = json.at("check").get<std::string>();
+    return root;
   });
+}
+
+Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
+  Vault vault(store, read_root(store));
+  const Root& root = vault.root_;
+  if (!root.encrypted && key != nullptr) throw plain_with_key(store, *key);
+  if (!root.encrypted) return vault;
+  if (key == nullptr) throw encrypted_without_key(store);
+  auto unlocked = unlock(store, root.id, *key);
+  auto sealing = std::make_shared<const Sealing>(std::move(unlocked.vault_key), root.id);
+  if (!equal_in_constant_time(sealing->root_check(checked_part(root)).hex(), root.check)) {
+    if (key->kind == KeyMaterial::Kind::vault_key) {
+      throw Error(Code::denied, store.describe(), key->from + " is that of another vault",
+                  "the sheet says of which; this one is " + root.id);
+    }
+    corrupt("was not written by somebody with the vault's key");
+  }
+  vault.sealing_ = std::move(sealing);
+  vault.opened_by_ = unlocked.key_id;
+  return vault;
 }
 
 bool Vault::exists(store::ObjectStore& store) {
   return store.stat(kRoot).has_value();
+}
+
+Digest Vault::name_of(const Digest& content) const {
+  return sealing_ ? sealing_->name_of(content) : content;
+}
+
+bool holds(const Vault& vault, ObjectType type, const std::string& name, std::string_view payload) {
+  auto found = vault.store().get(name);
+  if (!found) return false;
+  try {
+    return unseal(vault.sealing(), type, name, *found).payload == payload;
+  } catch (const Error& error) {
+    if (error.code() != Code::corrupt) throw;
+    return false;
+  }
 }
 
 }  // namespace lifeboat::vault

@@ -1,35 +1,69 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "store/object_store.hpp"
+#include "vault/crypto.hpp"
+#include "vault/object.hpp"
 
 namespace lifeboat::vault {
 
-// A store that holds a Lifeboat vault: the root object `vault` with the vault's id. Cheap to copy;
-// the store must outlive it. Thread-safe.
+class Sealing;
+struct KeyMaterial;
+
+// A store that holds a Lifeboat vault: the root object `vault` with the vault's id, and whether it
+// is encrypted. Cheap to copy; the store must outlive it. Thread-safe.
 class Vault {
  public:
-  // Makes the vault. Error(refused) when there is one already: it is never changed.
+  // Makes a plain vault. Error(refused) when there is one already: it is never changed.
   static Vault create(store::ObjectStore& store, Clock& clock, Random& random);
-  // Error(not_found) when there is none, corrupt or unsupported when it cannot be read.
-  static Vault open(store::ObjectStore& store);
+  // Makes an encrypted vault with this first key.
+  static Vault create(store::ObjectStore& store, Clock& clock, Random& random,
+                      const KeyMaterial& first, const std::string& label,
+                      const ScryptCost& cost = {});
+  // Error(not_found) when there is none, corrupt or unsupported when it cannot be read. Of an
+  // encrypted vault without a key, or with one that does not open it: Error(denied). Of a plain
+  // vault with a key: Error(refused), somebody may have put it in the place of an encrypted one.
+  static Vault open(store::ObjectStore& store, const KeyMaterial* key = nullptr);
   // Whether a root object is there, readable or not.
   static bool exists(store::ObjectStore& store);
 
-  const std::string& id() const { return id_; }  // 32 hex digits, random
-  Timestamp created() const { return created_; }
+  // What the root says to everybody.
+  struct Root {
+    std::string id;  // 32 hex digits, random
+    Timestamp created;
+    bool encrypted = false;
+    std::string check;  // of an encrypted one
+    friend bool operator==(const Root&, const Root&) = default;
+  };
+  static Root read_root(store::ObjectStore& store);
+
+  const Root& root() const { return root_; }
+  const std::string& id() const { return root_.id; }
+  Timestamp created() const { return root_.created; }
   store::ObjectStore& store() const { return *store_; }
+  bool encrypted() const { return sealing_ != nullptr; }
+  // nullptr: a plain vault.
+  const Sealing* sealing() const { return sealing_.get(); }
+  // Which of its keys opened it; empty: a plain vault, or the vault's key itself.
+  const std::string& opened_by() const { return opened_by_; }
+  // What content is named by in the store.
+  Digest name_of(const Digest& content) const;
 
  private:
-  Vault(store::ObjectStore& store, std::string id, Timestamp created)
-      : store_(&store), id_(std::move(id)), created_(created) {}
+  Vault(store::ObjectStore& store, Root root) : store_(&store), root_(std::move(root)) {}
 
   store::ObjectStore* store_;
-  std::string id_;
-  Timestamp created_;
+  Root root_;
+  std::shared_ptr<const Sealing> sealing_;
+  std::string opened_by_;
 };
+
+// Whether the object is there and has this payload: sealed twice, the same payload is not the same
+// bytes.
+bool holds(const Vault& vault, ObjectType type, const std::string& name, std::string_view payload);
 
 }  // namespace lifeboat::vault

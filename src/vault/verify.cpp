@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "vault/keys.hpp"
 #include "vault/logbook.hpp"
 #include "vault/logbook_index.hpp"
 #include "vault/object.hpp"
@@ -31,12 +32,12 @@ Error stray(const std::string& name, const std::string& what) {
                "move it out of the vault");
 }
 
-// Chunks that were found good: exact, forgets some, 8 MiB.
+// Chunks that were found good, by their ids: exact, forgets some, 8 MiB.
 class GoodChunks {
  public:
   GoodChunks() : slots_(1 << 18) {}
-  bool has(const Digest& digest) const { return slots_[slot(digest)] == digest; }
-  void add(const Digest& digest) { slots_[slot(digest)] = digest; }
+  bool has(const Digest& id) const { return slots_[slot(id)] == id; }
+  void add(const Digest& id) { slots_[slot(id)] = id; }
 
  private:
   static std::size_t slot(const Digest& d) {
@@ -53,16 +54,16 @@ class Verifier {
   VerifyReport all() {
     check_root();
     check_chunk_objects();
-    std::set<SnapshotId> of_points;
+    std::set<std::string> of_points;  // names
     for (const auto& listed : check_points()) {
       if (listed.point) check_point(*listed.point, of_points);
     }
     vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
-      auto id = SnapshotId::parse(info.name.substr(info.name.rfind('/') + 1));
-      if (!id || snapshot_name(*id) != info.name) {
+      auto hex = info.name.substr(info.name.rfind('/') + 1);
+      if (!SnapshotId::parse(hex) || info.name != "snapshots/" + hex) {
         damage(info.name, "snapshot", stray(info.name, "a snapshot"), "");
-      } else if (of_points.count(*id) == 0) {
-        check_snapshot(*id, "");
+      } else if (of_points.count(info.name) == 0) {
+        check_snapshot(info.name, "snapshot " + hex);
       }
     });
     check_logbook_objects();
@@ -75,7 +76,7 @@ class Verifier {
     std::optional<RecoveryPoint> point;
     object(point_name(id), "point", "point " + id, [&] { point = read_point(vault_, id); });
     ++report_.points;
-    std::set<SnapshotId> seen;
+    std::set<std::string> seen;
     if (point) check_point(*point, seen);
     return finish();
   }
@@ -125,47 +126,76 @@ class Verifier {
 
   void check_root() {
     object("vault", "root", "", [&] {
-      Vault found = Vault::open(vault_.store());
-      if (found.id() != vault_.id()) {
-        throw_corrupt(ObjectType::root, "vault", "became that of another vault meanwhile");
+      if (Vault::read_root(vault_.store()) != vault_.root()) {
+        throw_corrupt(ObjectType::root, "vault", "is not the one any more that was opened");
       }
     });
+    check_keys();
+  }
+
+  // Of a plain vault too: a key that is there says something.
+  void check_keys() {
+    std::string prefix(kKeyPrefix);
+    bool any = false;
+    bool used = vault_.opened_by().empty();
+    for (const auto& key : list_keys(vault_.store(), vault_.id())) {
+      any = any || key.key;
+      used = used || key.id == vault_.opened_by();
+      object(prefix + key.id, "key", "", [&] {
+        if (key.problem && !key.foreign) throw *key.problem;
+      });
+    }
+    if (!used) {
+      auto name = prefix + vault_.opened_by();
+      damage(name, "key",
+             Error(Code::not_found, name, "is missing: it opened the vault just now",
+                   "add it again: lifeboat key add, with the recovery sheet"),
+             "");
+    } else if (vault_.encrypted() && !any) {
+      damage(prefix, "key",
+             Error(Code::not_found, prefix,
+                   "there is no key any more that can be "
+                   "read: only the recovery sheet opens this vault",
+                   "lifeboat key import"),
+             "");
+    }
   }
 
   // Every chunk there is, whoever needs it. At level `exists` a chunk is only looked at where
   // something refers to it.
   void check_chunk_objects() {
     vault_.store().list("chunks/", [&](const store::ObjectInfo& info) {
-      auto digest = chunk_digest(info.name);
-      if (!digest) {
+      auto id = chunk_id(info.name);
+      if (!id) {
         damage(info.name, "chunk", stray(info.name, "a chunk"), "");
       } else if (full()) {
-        read_chunk(*digest, "");
+        read_chunk(*id, "");
       }
     });
   }
 
-  bool read_chunk(const Digest& digest, const std::string& hit) {
-    std::string name = chunk_name(digest);
+  bool read_chunk(const Digest& id, const std::string& hit) {
+    std::string name = chunk_name(id);
     bool good = object(name, "chunk", hit, [&] {
       auto bytes = vault_.store().get(name);
       if (!bytes) throw missing_chunk(name);
       report_.bytes = report_.bytes + bytes->size();
-      open_chunk(digest, *bytes);
+      open_chunk(vault_, id, std::move(*bytes));
     });
-    if (good) good_.add(digest);
+    if (good) good_.add(id);
     return good;
   }
 
   // A chunk that something refers to.
   void need_chunk(const Digest& digest, const std::string& hit) {
-    if (good_.has(digest)) return;
-    std::string name = chunk_name(digest);
+    auto id = vault_.name_of(digest);
+    if (good_.has(id)) return;
+    std::string name = chunk_name(id);
     if (auto it = by_object_.find(name); it != by_object_.end()) {
       return hit_again(it->second, hit);
     }
     if (full()) {
-      read_chunk(digest, hit);
+      read_chunk(id, hit);
       return;
     }
     bool there = object(name, "chunk", hit, [&] {
@@ -173,7 +203,7 @@ class Verifier {
         throw missing_chunk(name);
       }
     });
-    if (there) good_.add(digest);
+    if (there) good_.add(id);
   }
 
   std::vector<ListedPoint> check_points() {
@@ -187,10 +217,11 @@ class Verifier {
     return points;
   }
 
-  void check_point(const RecoveryPoint& point, std::set<SnapshotId>& seen) {
+  void check_point(const RecoveryPoint& point, std::set<std::string>& seen) {
     for (const auto& id : snapshots_of(point)) {
-      seen.insert(id);
-      check_snapshot(id, "point " + point.id + " ");
+      auto name = snapshot_name(vault_, id);
+      seen.insert(name);
+      check_snapshot(name, "point " + point.id + " snapshot " + id.hex());
     }
     for (const auto& start : logs_of(point)) {
       check_log(point, start);
@@ -198,14 +229,13 @@ class Verifier {
     }
   }
 
-  void check_snapshot(const SnapshotId& id, const std::string& whose) {
-    std::string hit = whose + "snapshot " + id.hex();
-    object(snapshot_name(id), "snapshot", hit, [&] {
-      SnapshotReader reader(vault_, id);
+  void check_snapshot(const std::string& name, const std::string& hit) {
+    object(name, "snapshot", hit, [&] {
+      SnapshotReader reader(vault_, name);
       bool complete = true;
       for (const auto& page : reader.pages()) {
         need_chunk(page.digest, hit + " list of entries");
-        complete = complete && by_object_.count(chunk_name(page.digest)) == 0;
+        complete = complete && by_object_.count(chunk_name(vault_.name_of(page.digest))) == 0;
       }
       if (!complete) return;  // named already, as that chunk
       read_entries(reader, hit);
@@ -298,10 +328,10 @@ class Verifier {
         auto bytes = vault_.store().get(info.name);
         if (!bytes) return;  // superseded meanwhile
         report_.bytes = report_.bytes + bytes->size();
-        auto summary = open_summary(info.name, *bytes);
+        auto summary = open_summary(vault_.sealing(), info.name, *bytes);
         for (const auto& log : summary.logs) {
-          open_summarized(info.name, summary.objects, log,
-                          std::string_view(*bytes).substr(log.offset.value, log.stored.value));
+          open_summarized(vault_.sealing(), info.name, summary, log,
+                          bytes->substr(log.offset.value, log.stored.value));
         }
       });
     });
@@ -324,7 +354,7 @@ class Verifier {
         auto bytes = vault_.store().get(info.name);
         if (!bytes) return;  // removed meanwhile; if it is missed, logbook() named it
         report_.bytes = report_.bytes + bytes->size();
-        check_logbook_object(info.name, *bytes);
+        check_logbook_object(vault_.sealing(), info.name, *bytes);
       });
       if (by_object_.count(info.name) != 0) name_ranges(info);
     });
@@ -348,16 +378,19 @@ class Verifier {
       std::size_t from_end = trailer.footer_size + kTrailerSize;
       if (from_end + kHeaderSize > bytes->size()) return;
       auto footer = std::string_view(*bytes).substr(bytes->size() - from_end, trailer.footer_size);
-      Footer read = parse_footer(info.name, footer, trailer, ByteCount(bytes->size()));
-      for (const auto& extent : read.extents) name_if_bad(info.name, extent, *bytes);
+      Footer read = parse_footer(vault_.sealing(), info.name, std::string(footer), trailer,
+                                 ByteCount(bytes->size()));
+      for (const auto& extent : read.extents) name_if_bad(info.name, read, extent, *bytes);
     } catch (const Error& error) {
       if (!is_damage(error.code())) throw;  // the footer is what is damaged
     }
   }
 
-  void name_if_bad(const std::string& name, const StoredExtent& extent, std::string_view object) {
+  void name_if_bad(const std::string& name, const Footer& footer, const StoredExtent& extent,
+                   std::string_view object) {
     try {
-      open_extent(name, extent, object.substr(extent.offset.value, extent.stored.value));
+      open_extent(vault_.sealing(), name, footer.salt, extent,
+                  std::string(object.substr(extent.offset.value, extent.stored.value)));
     } catch (const Error& error) {
       damage(name, "logbook", error, "log " + describe(extent.extent));
       bad_extents_.push_back({name, extent.extent});

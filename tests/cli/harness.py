@@ -130,8 +130,10 @@ class Lifeboat:
         process.log = path
         return process
 
-    def on_terminal(self, *words, answer=None, timeout=PATIENCE):
-        """stdin and stderr are a terminal; `answer` is typed at its prompt. stdout is none."""
+    def on_terminal(self, *words, answer=None, answers=(), timeout=PATIENCE):
+        """stdin and stderr are a terminal; `answer` is typed at its prompt, `answers` at those for
+        passphrases. stdout is none."""
+        answers = list(answers)
         ours, theirs = pty.openpty()
         try:
             process = subprocess.Popen(
@@ -153,6 +155,8 @@ class Lifeboat:
                 if answer is not None and b"Type yes" in said:
                     os.write(ours, answer.encode() + b"\n")
                     answer = None
+                if answers and said.endswith((b"passphrase: ", b"Again: ")):
+                    os.write(ours, answers.pop(0).encode() + b"\n")
             out = process.stdout.read().decode()
             code = process.wait(timeout=10)
         finally:
@@ -169,7 +173,7 @@ def clean_environment():
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("LIFEBOAT_CONFIG", "PG"))
+        if not name.startswith(("LIFEBOAT_CONFIG", "LIFEBOAT_PASSPHRASE", "LIFEBOAT_KEY_FILE", "PG"))
     }
 
 

@@ -69,6 +69,7 @@ class CommandLine(WithFolder):
             "restore",
             "cursors",
             "verify",
+            "key",
             "logbook",
             "wal-fetch",
             "drill",
@@ -291,7 +292,7 @@ class Init(WithFolder):
         self.assertEqual(os.listdir(self.folder), [])
         self.write()
         said = self.lifeboat.run("init", "--dry-run")
-        self.assertIn("would make a vault", said.err)
+        self.assertIn("would make a plain vault", said.err)
         self.assertFalse(self.lifeboat.vault_path().exists())
 
     def test_json(self):

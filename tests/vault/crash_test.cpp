@@ -48,16 +48,18 @@ KeeperOptions keeper_options() {
 // One life of the program. Ends by itself, or with Crashed.
 class Program {
  public:
-  Program(store::ObjectStore& store, std::uint64_t seed, Clock& clock, Promised& promised)
-      : store_(store),
+  Program(Kind kind, store::ObjectStore& store, std::uint64_t seed, Clock& clock,
+          Promised& promised)
+      : kind_(kind),
+        store_(store),
         random_(seed),
         keeper_random_(seed + 1'000'000),
         clock_(clock),
         promised_(promised) {}
 
   void live(int steps) {
-    Vault vault =
-        Vault::exists(store_) ? Vault::open(store_) : Vault::create(store_, clock_, random_);
+    Vault vault = Vault::exists(store_) ? open_vault(kind_, store_)
+                                        : make_vault(kind_, store_, clock_, random_);
     auto book = Logbook::load(vault);
     EXPECT_TRUE(book.damaged().empty());
     for (const auto& log : kLogs) at_[log] = book.next(log).value_or(Position(0));
@@ -117,6 +119,7 @@ class Program {
     promised_.points.push_back(point.id);
   }
 
+  Kind kind_;
   store::ObjectStore& store_;
   Random random_;
   Random keeper_random_;
@@ -145,13 +148,13 @@ void check_point_reads_back(const Vault& vault, const Logbook& book, const Recov
 }
 
 // Everything that was promised is there, and nothing is broken.
-void check(store::ObjectStore& store, Promised& promised) {
+void check(Kind kind, store::ObjectStore& store, Promised& promised) {
   if (!Vault::exists(store)) {
     EXPECT_TRUE(promised.points.empty());
     EXPECT_TRUE(promised.durable.empty());
     return;
   }
-  Vault vault = Vault::open(store);
+  Vault vault = open_vault(kind, store);
   auto report = verify(vault, {}, Cancel());
   for (const auto& damage : report.damages) {
     ADD_FAILURE() << damage.object << ": " << damage.problem;
@@ -173,7 +176,7 @@ void check(store::ObjectStore& store, Promised& promised) {
 }
 
 // One seed: several lives, each but the last cut short.
-void crash_again_and_again(store::ObjectStore& disk, std::uint64_t seed, int lives) {
+void crash_again_and_again(Kind kind, store::ObjectStore& disk, std::uint64_t seed, int lives) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   Random random(seed);
   ManualClock clock{Timestamp(1'800'000'000'000)};
@@ -185,37 +188,40 @@ void crash_again_and_again(store::ObjectStore& disk, std::uint64_t seed, int liv
         disk, 1 + random.below(life == 0 ? 4 : 60),
         random.below(2) == 0 ? CrashStore::LastWrite::happens : CrashStore::LastWrite::does_not);
     try {
-      Program(store, random.next(), clock, promised).live(12);
+      Program(kind, store, random.next(), clock, promised).live(12);
     } catch (const Crashed&) {
       ++crashes;
     }
-    check(disk, promised);
+    check(kind, disk, promised);
     if (::testing::Test::HasFailure()) return;
   }
   EXPECT_GT(crashes, 0);
   clock.advance(Millis(1000));
-  Program(disk, random.next(), clock, promised).live(12);  // a whole life, after all that
-  check(disk, promised);
+  Program(kind, disk, random.next(), clock, promised).live(12);  // a whole life, after all that
+  check(kind, disk, promised);
   EXPECT_FALSE(promised.points.empty());
 }
 
-TEST(Crash, SixtySeedsInMemory) {
+using Crash = ::testing::TestWithParam<Kind>;
+
+TEST_P(Crash, SixtySeedsInMemory) {
   for (std::uint64_t seed = 1; seed <= 60 && !::testing::Test::HasFailure(); ++seed) {
     MemoryStore disk;
-    crash_again_and_again(disk, seed, 6);
+    crash_again_and_again(GetParam(), disk, seed, 6);
   }
 }
 
-TEST(Crash, SixSeedsInADirectory) {
+TEST_P(Crash, SixSeedsInADirectory) {
   for (std::uint64_t seed = 101; seed <= 106 && !::testing::Test::HasFailure(); ++seed) {
     store::TemporaryDirectory directory;
     store::DirectoryStore disk(directory.path());
-    crash_again_and_again(disk, seed, 3);
+    crash_again_and_again(GetParam(), disk, seed, 3);
   }
 }
 
 // Every single write of one life, not happening and happening.
-TEST(Crash, AtEachWriteOfALife) {
+TEST_P(Crash, AtEachWriteOfALife) {
+  const auto kind = GetParam();
   std::uint64_t at = 1;
   for (bool crashed = true; crashed && !::testing::Test::HasFailure(); ++at) {
     crashed = false;
@@ -226,21 +232,22 @@ TEST(Crash, AtEachWriteOfALife) {
       ManualClock clock{Timestamp(1'800'000'000'000)};
       Promised promised;
       try {
-        Program(store, 5, clock, promised).live(8);
+        Program(kind, store, 5, clock, promised).live(8);
       } catch (const Crashed&) {
         crashed = true;
       }
-      check(disk, promised);
+      check(kind, disk, promised);
       clock.advance(Millis(1));
-      Program(disk, 6, clock, promised).live(4);
-      check(disk, promised);
+      Program(kind, disk, 6, clock, promised).live(4);
+      check(kind, disk, promised);
     }
   }
   EXPECT_GT(at, 20u);  // until a life got through
 }
 
 // The same with a real process and SIGKILL. What it promised comes through a pipe.
-TEST(Crash, SigkillOfARealProcess) {
+TEST_P(Crash, SigkillOfARealProcess) {
+  const auto kind = GetParam();
   store::TemporaryDirectory directory;
   Promised promised;
   Random random(11);
@@ -255,7 +262,7 @@ TEST(Crash, SigkillOfARealProcess) {
       for (std::uint64_t i = 0;; ++i) {
         ManualClock clock{Timestamp(1'800'000'000'000 + life * 100'000 + static_cast<int>(i))};
         Promised own;
-        Program(disk, static_cast<std::uint64_t>(life) * 1000 + i, clock, own).live(3);
+        Program(kind, disk, static_cast<std::uint64_t>(life) * 1000 + i, clock, own).live(3);
         std::string line;
         for (const auto& id : own.points) line += id + "\n";
         line += "\n";
@@ -281,10 +288,12 @@ TEST(Crash, SigkillOfARealProcess) {
       told.erase(0, end + 1);
     }
     store::DirectoryStore disk(directory.path());
-    check(disk, promised);
+    check(kind, disk, promised);
     ASSERT_FALSE(::testing::Test::HasFailure()) << "life " << life;
   }
 }
+
+LIFEBOAT_ON_BOTH_KINDS(Crash);
 
 }  // namespace
 }  // namespace lifeboat::vault

@@ -51,9 +51,28 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
 
   SummaryBuilder builder;
   builder.add({"20261122T170506123Z-00000000", 0}, ByteCount(bytes.size()), object.footer());
-  auto summary = builder.finish(summary_name("20261122T180000000Z-00000000", 0),
+  auto summary = builder.finish(nullptr, summary_name("20261122T180000000Z-00000000", 0),
                                 *parse_timestamp("2026-11-22T18:00:00Z"));
   EXPECT_NE(format_page().find(dump(summary)), std::string::npos) << dump(summary);
+}
+
+// The page's sealed chunk was made by another implementation (tests/cli/sealed_vault.py).
+TEST(Format, TheSealedExampleOfThePageOpens) {
+  std::string key, id;
+  for (int i = 0; i < 32; ++i) key += static_cast<char>(i);
+  for (int i = 0; i < 16; ++i) id += fmt::format("{:02x}", i);
+  Sealing sealing(Secret(key), id);
+  const auto name = chunk_name(sealing.name_of(sha256("hello")));
+  EXPECT_EQ(name, "chunks/4d/4da10a6dcfcb495eee6377dd8395d3e5bb3ab7b2254cf2acdfae614b13e5d244");
+  EXPECT_NE(format_page().find(name), std::string::npos);
+  auto bytes = bytes_of(
+      "4c494645424f4154010002802900000000000000af07e5fca0a1a2a3a4a5a6a7"
+      "a8a9aaabacadaeaf6e0eabb6c9af778362b3b1b5a25ca63bcb0e9b771b8fbbcf"
+      "ec808137f2");
+  EXPECT_NE(format_page().find(dump(bytes)), std::string::npos) << dump(bytes);
+  auto opened = unseal(&sealing, ObjectType::chunk, name, bytes);
+  EXPECT_EQ(opened.payload, std::string("\x05\0\0\0hello", 9));
+  EXPECT_EQ(opened.flags, 0);
 }
 
 }  // namespace

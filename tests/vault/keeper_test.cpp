@@ -63,7 +63,7 @@ struct KeeperTest : VaultTest {
 
   void start_again() {
     for (const auto& object : objects_of(store)) store.remove(object.name);
-    vault = Vault::create(store, clock, random);
+    vault = make_vault(GetParam(), store, clock, random);
     ends.clear();
   }
 
@@ -90,7 +90,7 @@ struct KeeperTest : VaultTest {
   std::size_t count(const std::string& prefix) { return objects_of(store, prefix).size(); }
 };
 
-TEST_F(KeeperTest, MergesIntoFewObjectsThatHoldTheSame) {
+TEST_P(KeeperTest, MergesIntoFewObjectsThatHoldTheSame) {
   write(40);
   auto first = keep();
   EXPECT_EQ(first.merged, 40u);
@@ -103,7 +103,7 @@ TEST_F(KeeperTest, MergesIntoFewObjectsThatHoldTheSame) {
   EXPECT_LT(extents.size(), 20u);  // forty were put together
 }
 
-TEST_F(KeeperTest, YoungObjectsAndThoseOfLivingWritersAreLeftAlone) {
+TEST_P(KeeperTest, YoungObjectsAndThoseOfLivingWritersAreLeftAlone) {
   write(10);
   auto options = eager();
   options.merge.after = Millis(3'600'000);
@@ -112,7 +112,7 @@ TEST_F(KeeperTest, YoungObjectsAndThoseOfLivingWritersAreLeftAlone) {
   EXPECT_EQ(keep(options).merged, 10u);
 }
 
-TEST_F(KeeperTest, WhatWasReplacedStaysForAWhile) {
+TEST_P(KeeperTest, WhatWasReplacedStaysForAWhile) {
   write(10);
   auto options = eager();
   options.remove_after = Millis(60'000);
@@ -126,7 +126,7 @@ TEST_F(KeeperTest, WhatWasReplacedStaysForAWhile) {
   expect_all();
 }
 
-TEST_F(KeeperTest, AReaderOfOldGoesOn) {
+TEST_P(KeeperTest, AReaderOfOldGoesOn) {
   write(30);
   auto old = Logbook::load(vault);
   expect_all(old);
@@ -141,7 +141,7 @@ TEST_F(KeeperTest, AReaderOfOldGoesOn) {
   expect_all(old);
 }
 
-TEST_F(KeeperTest, GapsAreKeptOnce) {
+TEST_P(KeeperTest, GapsAreKeptOnce) {
   write(5);
   LogbookWriter writer(vault, {}, clock, random);
   auto end = ends[kLogs[0]];
@@ -159,14 +159,14 @@ TEST_F(KeeperTest, GapsAreKeptOnce) {
   EXPECT_EQ(book.next(kLogs[0]), Position(end + 60));
 }
 
-TEST_F(KeeperTest, ASummarySparesTheFooters) {
+TEST_P(KeeperTest, ASummarySparesTheFooters) {
   auto options = eager();
   options.merge.least = 1000;
   options.merge.to = ByteCount(1 << 30);
   write(50);
   EXPECT_GE(keep(options).summaries, 3u);  // of about 40 extents each
   CountingStore counting(store);
-  auto book = Logbook::load(Vault::open(counting));
+  auto book = Logbook::load(open(counting));
   auto summaries = book.logs();
   EXPECT_EQ(counting.reads, 0);
   auto plain = [&] {
@@ -190,7 +190,7 @@ TEST_F(KeeperTest, ASummarySparesTheFooters) {
   }
 }
 
-TEST_F(KeeperTest, ADamagedSummaryIsNamedAndTheFootersAreRead) {
+TEST_P(KeeperTest, ADamagedSummaryIsNamedAndTheFootersAreRead) {
   auto options = eager();
   options.merge.least = 1000;
   options.merge.to = ByteCount(1 << 30);
@@ -218,7 +218,7 @@ TEST_F(KeeperTest, ADamagedSummaryIsNamedAndTheFootersAreRead) {
   EXPECT_FALSE(objects_of(store, "index/").empty());
 }
 
-TEST_F(KeeperTest, WhatIsReallyMissingIsStillNamed) {
+TEST_P(KeeperTest, WhatIsReallyMissingIsStillNamed) {
   write(20);
   keep();
   std::vector<std::string> merged;
@@ -236,7 +236,7 @@ TEST_F(KeeperTest, WhatIsReallyMissingIsStillNamed) {
   expect_all();
 }
 
-TEST_F(KeeperTest, AnObjectThatASummaryTellsOfIsMissed) {
+TEST_P(KeeperTest, AnObjectThatASummaryTellsOfIsMissed) {
   auto options = eager();
   options.merge.least = 1000;
   options.merge.to = ByteCount(1 << 30);
@@ -250,7 +250,7 @@ TEST_F(KeeperTest, AnObjectThatASummaryTellsOfIsMissed) {
   EXPECT_FALSE(verify_all().good());
 }
 
-TEST_F(KeeperTest, ADamagedObjectIsNeitherMergedNorReplaced) {
+TEST_P(KeeperTest, ADamagedObjectIsNeitherMergedNorReplaced) {
   write(20);
   auto victim = objects_of(store, "logbook/")[5].name;
   auto bytes = *store.get(victim);
@@ -268,7 +268,7 @@ TEST_F(KeeperTest, ADamagedObjectIsNeitherMergedNorReplaced) {
 }
 
 // A keeper dies at each write of its rounds; the write happened or did not.
-TEST_F(KeeperTest, DiesAtEachWriteAndNothingIsLost) {
+TEST_P(KeeperTest, DiesAtEachWriteAndNothingIsLost) {
   for (auto last : {CrashStore::LastWrite::happens, CrashStore::LastWrite::does_not}) {
     for (std::uint64_t n = 1;; ++n) {
       SCOPED_TRACE(n);
@@ -279,7 +279,7 @@ TEST_F(KeeperTest, DiesAtEachWriteAndNothingIsLost) {
       CrashStore crash(store, n, last);
       bool died = false;
       try {
-        LogbookKeeper keeper(Vault::open(crash), eager(), {}, clock, random);
+        LogbookKeeper keeper(open(crash), eager(), {}, clock, random);
         for (int i = 0; i < 3; ++i) {
           clock.advance(Millis(1000));
           keeper.keep({}, cancel);
@@ -300,7 +300,7 @@ TEST_F(KeeperTest, DiesAtEachWriteAndNothingIsLost) {
 }
 
 // Writers, keepers and readers in random order; readers that never look again among them.
-TEST_F(KeeperTest, TheBytesAreTheSameBeforeDuringAndAfter) {
+TEST_P(KeeperTest, TheBytesAreTheSameBeforeDuringAndAfter) {
   for (std::uint64_t seed = 1; seed <= 15; ++seed) {
     SCOPED_TRACE(seed);
     Random chance(seed);
@@ -337,7 +337,7 @@ TEST_F(KeeperTest, TheBytesAreTheSameBeforeDuringAndAfter) {
   }
 }
 
-TEST_F(KeeperTest, SeveralAtTheSameTimeDoNoHarm) {
+TEST_P(KeeperTest, SeveralAtTheSameTimeDoNoHarm) {
   write(60);
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
@@ -358,13 +358,13 @@ TEST_F(KeeperTest, SeveralAtTheSameTimeDoNoHarm) {
   expect_good();
 }
 
-TEST_F(KeeperTest, AHistoryWithoutSummariesIsCaughtUpWith) {
+TEST_P(KeeperTest, AHistoryWithoutSummariesIsCaughtUpWith) {
   write(30);
   LogbookKeeper keeper(vault, eager(), {}, clock, random);
   EXPECT_GT(keeper.catch_up(cancel), 0u);
   EXPECT_EQ(keeper.catch_up(cancel), 0u);
   CountingStore counting(store);
-  Logbook::load(Vault::open(counting));
+  Logbook::load(open(counting));
   EXPECT_EQ(counting.reads, 0);
   expect_all();
 }
@@ -416,17 +416,17 @@ TEST(SummaryFormat, HostileBytesAreRefused) {
   footer.replaced.add("a", 3, 9);
   builder.add({"b", 0}, ByteCount(200), footer);
   auto name = summary_name("k", 0);
-  auto object = builder.finish(name, Timestamp(7));
-  auto summary = open_summary(name, object);
+  auto object = builder.finish(nullptr, name, Timestamp(7));
+  auto summary = open_summary(nullptr, name, object);
   ASSERT_EQ(summary.objects.size(), 1u);
   EXPECT_TRUE(summary.objects[0].replaces.has("a", 8));
   EXPECT_EQ(summary.logs.at(0).gaps.at(0).why, "gone");
   auto& log = summary.logs[0];
-  auto extents = open_summarized(name, summary.objects, log,
+  auto extents = open_summarized(nullptr, name, summary, log,
                                  object.substr(log.offset.value, log.stored.value));
   EXPECT_EQ(extents.at(0).stored.extent.next, Position(10));
 
-  auto payload = std::string(unseal(ObjectType::summary, name, object).payload);
+  auto payload = std::string(unframe(ObjectType::summary, name, object).payload);
   Random chance(3);
   int refused = 0;
   for (int i = 0; i < 3000; ++i) {
@@ -436,11 +436,11 @@ TEST(SummaryFormat, HostileBytesAreRefused) {
     }
     if (chance.below(4) == 0) bad.resize(chance.below(bad.size()));
     try {
-      auto read = open_summary(name, seal(ObjectType::summary, name, bad));
+      auto read = open_summary(nullptr, name, frame(ObjectType::summary, name, bad));
       for (const auto& one : read.logs) {
-        auto whole = seal(ObjectType::summary, name, bad);
+        auto whole = frame(ObjectType::summary, name, bad);
         if (one.offset.value > whole.size()) continue;
-        open_summarized(name, read.objects, one, whole.substr(one.offset.value, one.stored.value));
+        open_summarized(nullptr, name, read, one, whole.substr(one.offset.value, one.stored.value));
       }
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::corrupt);
@@ -449,6 +449,8 @@ TEST(SummaryFormat, HostileBytesAreRefused) {
   }
   EXPECT_GT(refused, 1000);
 }
+
+LIFEBOAT_ON_BOTH_KINDS(KeeperTest);
 
 }  // namespace
 }  // namespace lifeboat::vault

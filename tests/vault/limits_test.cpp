@@ -84,9 +84,9 @@ TEST(Limits, TheLogbookHoldsItsSourceBack) {
 
 using LimitsTest = VaultTest;
 
-TEST_F(LimitsTest, ASnapshotOnAFullDiskFailsAndTheNextOneReusesWhatIsThere) {
+TEST_P(LimitsTest, ASnapshotOnAFullDiskFailsAndTheNextOneReusesWhatIsThere) {
   store::FullStore full(store, ByteCount(60'000));
-  Vault there = Vault::open(full);
+  Vault there = open(full);
   auto take = [&] {
     SnapshotOptions options;
     options.chunk_size = ByteCount(10'000);
@@ -103,13 +103,15 @@ TEST_F(LimitsTest, ASnapshotOnAFullDiskFailsAndTheNextOneReusesWhatIsThere) {
   EXPECT_EQ(SnapshotReader(vault, take()).read_small("f"), noise(100'000, 3));
 }
 
-TEST_F(LimitsTest, APointOnAFullDiskIsNotThere) {
+TEST_P(LimitsTest, APointOnAFullDiskIsNotThere) {
   store::FullStore full(store, ByteCount(10));
   RecoveryPoint point;
   point.id = make_point_id(clock, random);
-  EXPECT_EQ(error_of([&] { write_point(Vault::open(full), point); }).code(), Code::no_space);
+  EXPECT_EQ(error_of([&] { write_point(open(full), point); }).code(), Code::no_space);
   EXPECT_TRUE(list_points(vault).empty());
 }
+
+LIFEBOAT_ON_BOTH_KINDS(LimitsTest);
 
 }  // namespace
 }  // namespace lifeboat::vault

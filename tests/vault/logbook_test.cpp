@@ -60,7 +60,7 @@ struct SourceBuffer {
 const std::string kAnew = kTopic + "/epoch-7";
 const std::string kAgain = kTopic + "/epoch-9";
 
-TEST_F(LogbookTest, AHistoryGoesOnInOtherLogs) {
+TEST_P(LogbookTest, AHistoryGoesOnInOtherLogs) {
   auto out = writer();
   const auto add = [&](const std::string& log, std::int64_t from, std::int64_t to) {
     out->append(extent(log, from, to), log.substr(log.size() - 1) + ":" + std::to_string(from),
@@ -107,7 +107,7 @@ TEST_F(LogbookTest, AHistoryGoesOnInOtherLogs) {
   EXPECT_THROW(book.read({kTopic}, Position(250), Position(320), [](const ExtentView&) {}), Error);
 }
 
-TEST_F(LogbookTest, LargePiecesAreHeldUntilTheyAreDurableAndSmallOnesCopied) {
+TEST_P(LogbookTest, LargePiecesAreHeldUntilTheyAreDurableAndSmallOnesCopied) {
   auto out = writer();
   constexpr std::size_t kLarge = 100'000;
   SourceBuffer large(noise(2 * kLarge, 1));
@@ -127,7 +127,7 @@ TEST_F(LogbookTest, LargePiecesAreHeldUntilTheyAreDurableAndSmallOnesCopied) {
   EXPECT_EQ(stored, large.bytes->substr(0, kLarge) + *small.bytes + large.bytes->substr(kLarge));
 }
 
-TEST_F(LogbookTest, ABufferOfWhichLittleIsTakenCountsAsAWhole) {
+TEST_P(LogbookTest, ABufferOfWhichLittleIsTakenCountsAsAWhole) {
   LogbookOptions options = manual();
   options.max_buffered = ByteCount(1'000'000);
   LogbookWriter out(vault, options, clock, random);
@@ -140,7 +140,19 @@ TEST_F(LogbookTest, ABufferOfWhichLittleIsTakenCountsAsAWhole) {
   EXPECT_GE(out.status().objects, 5u) << "flushed when so many are held";
 }
 
-TEST_F(LogbookTest, RoundTripOfSeveralLogs) {
+TEST_P(LogbookTest, ABufferThatIsAppendedAgainAndAgainIsBoundedByItsBytes) {
+  LogbookOptions options = manual();
+  options.max_buffered = ByteCount(1'000'000);
+  LogbookWriter out(vault, options, clock, random);
+  SourceBuffer source(noise(400'000, 3));
+  for (int i = 0; i < 10; ++i) {
+    out.append(extent(kTopic, i, i + 1), source.part(0, 400'000), cancel);
+  }
+  out.close(cancel);
+  EXPECT_GE(out.status().objects, 5u) << "flushed when so much waits";
+}
+
+TEST_P(LogbookTest, RoundTripOfSeveralLogs) {
   auto out = writer();
   std::vector<Extent> durable;
   out->on_durable([&](const std::vector<Extent>& extents) {
@@ -188,7 +200,7 @@ TEST_F(LogbookTest, RoundTripOfSeveralLogs) {
   EXPECT_THROW(book.read_bytes({kTopic}, Position(0), Position(5)), Error);  // not a log of bytes
 }
 
-TEST_F(LogbookTest, RefreshTakesInWhatCame) {
+TEST_P(LogbookTest, RefreshTakesInWhatCame) {
   auto book = Logbook::load(vault);
   EXPECT_EQ(book.refresh(), 0u);
   auto out = writer();
@@ -202,7 +214,7 @@ TEST_F(LogbookTest, RefreshTakesInWhatCame) {
   EXPECT_EQ(book.read_bytes({kWal}, Position(0), Position(30)), wal(0, 30));
 }
 
-TEST_F(LogbookTest, WhatIsMergedAndWhatIsNot) {
+TEST_P(LogbookTest, WhatIsMergedAndWhatIsNot) {
   auto options = manual();
   options.max_extent = ByteCount(100);
   LogbookWriter out(vault, options, clock, random);
@@ -220,7 +232,7 @@ TEST_F(LogbookTest, WhatIsMergedAndWhatIsNot) {
   EXPECT_EQ(durable[0].next, Position(100));
 }
 
-TEST_F(LogbookTest, CompressesWhereItHelps) {
+TEST_P(LogbookTest, CompressesWhereItHelps) {
   auto out = writer();
   out->append(extent(kWal, 0, 1'000'000), std::string(1'000'000, 'w'), cancel);
   out->flush(cancel);
@@ -234,7 +246,7 @@ TEST_F(LogbookTest, CompressesWhereItHelps) {
             [](const ExtentView& view) { EXPECT_EQ(view.bytes, noise(1'000'000, 5)); });
 }
 
-TEST_F(LogbookTest, OverlapsOfTwoWritersGiveEachPositionOnce) {
+TEST_P(LogbookTest, OverlapsOfTwoWritersGiveEachPositionOnce) {
   auto one = writer(), two = writer();
   append_wal(*one, 0, 100);
   append_wal(*two, 50, 120);
@@ -250,7 +262,7 @@ TEST_F(LogbookTest, OverlapsOfTwoWritersGiveEachPositionOnce) {
   EXPECT_EQ(book.logs()[0].gaps, 0u);
 }
 
-TEST_F(LogbookTest, RandomOverlapsGiveEachPositionOnce) {
+TEST_P(LogbookTest, RandomOverlapsGiveEachPositionOnce) {
   std::vector<bool> held(500);
   for (int i = 0; i < 60; ++i) {
     auto out = writer();
@@ -286,7 +298,7 @@ TEST_F(LogbookTest, RandomOverlapsGiveEachPositionOnce) {
   EXPECT_EQ(covered, held);
 }
 
-TEST_F(LogbookTest, AMissingRangeIsNamed) {
+TEST_P(LogbookTest, AMissingRangeIsNamed) {
   auto out = writer();
   append_wal(*out, 0, 10);
   append_wal(*out, 30, 40);
@@ -309,7 +321,7 @@ TEST_F(LogbookTest, AMissingRangeIsNamed) {
   EXPECT_FALSE(coverage.holes[0].recorded);
 }
 
-TEST_F(LogbookTest, GapsAreRecordedWithTheirReason) {
+TEST_P(LogbookTest, GapsAreRecordedWithTheirReason) {
   auto out = writer();
   append_wal(*out, 0, 10);
   out->gap({{kWal}, Position(10), Position(30), "retention passed us"});
@@ -329,7 +341,7 @@ TEST_F(LogbookTest, GapsAreRecordedWithTheirReason) {
             std::string::npos);
 }
 
-TEST_F(LogbookTest, ADamagedExtentIsReplacedByTheOtherWritersCopy) {
+TEST_P(LogbookTest, ADamagedExtentIsReplacedByTheOtherWritersCopy) {
   auto one = writer(), two = writer();
   append_wal(*one, 0, 100'000);
   one->close(cancel);
@@ -349,7 +361,7 @@ TEST_F(LogbookTest, ADamagedExtentIsReplacedByTheOtherWritersCopy) {
   EXPECT_NE(error.message().find("[0, 110000)"), std::string::npos);
 }
 
-TEST_F(LogbookTest, ADamagedFooterHidesItsObjectAloneAndIsNamed) {
+TEST_P(LogbookTest, ADamagedFooterHidesItsObjectAloneAndIsNamed) {
   auto out = writer();
   for (int i = 0; i < 3; ++i) {
     append_wal(*out, i * 10, i * 10 + 10);
@@ -379,7 +391,7 @@ TEST_F(LogbookTest, ADamagedFooterHidesItsObjectAloneAndIsNamed) {
   EXPECT_EQ(again.damaged()[0].error.code(), Code::not_found);
 }
 
-TEST_F(LogbookTest, ANewerObjectIsRefusedByName) {
+TEST_P(LogbookTest, ANewerObjectIsRefusedByName) {
   auto out = writer();
   append_wal(*out, 0, 10);
   out->close(cancel);
@@ -390,7 +402,7 @@ TEST_F(LogbookTest, ANewerObjectIsRefusedByName) {
   EXPECT_NE(std::string(error.what()).find("format 2; this one reads 1"), std::string::npos);
 }
 
-TEST_F(LogbookTest, BadInputIsRefused) {
+TEST_P(LogbookTest, BadInputIsRefused) {
   auto out = writer();
   EXPECT_THROW(append_wal(*out, 10, 10), Error);
   EXPECT_THROW(out->append(extent(kWal, 10, 9), "", cancel), Error);
@@ -426,10 +438,10 @@ class FailingStore : public store::ForwardingStore {
 
 struct FailingLogbookTest : LogbookTest {
   FailingStore failing{store};
-  Vault there = Vault::open(failing);
+  Vault there = open(failing);
 };
 
-TEST_F(FailingLogbookTest, WhatTheStoreRefusesIsKeptAndTheSourceIsHeldBack) {
+TEST_P(FailingLogbookTest, WhatTheStoreRefusesIsKeptAndTheSourceIsHeldBack) {
   failing.failing = true;
   auto options = manual();
   options.max_buffered = ByteCount(10'000);
@@ -456,7 +468,7 @@ TEST_F(FailingLogbookTest, WhatTheStoreRefusesIsKeptAndTheSourceIsHeldBack) {
             wal(0, 100'000));
 }
 
-TEST_F(FailingLogbookTest, ALostAnswerIsNotWrittenTwice) {
+TEST_P(FailingLogbookTest, ALostAnswerIsNotWrittenTwice) {
   failing.lose_answers = 2;
   LogbookWriter out(there, manual(), clock, random);
   append_wal(out, 0, 10);
@@ -467,7 +479,7 @@ TEST_F(FailingLogbookTest, ALostAnswerIsNotWrittenTwice) {
   EXPECT_EQ(Logbook::load(vault).read_bytes({kWal}, Position(0), Position(20)), wal(0, 20));
 }
 
-TEST_F(FailingLogbookTest, StopIsHeardWhileWaiting) {
+TEST_P(FailingLogbookTest, StopIsHeardWhileWaiting) {
   failing.failing = true;
   auto options = manual();
   options.max_buffered = ByteCount(1000);
@@ -484,9 +496,9 @@ TEST_F(FailingLogbookTest, StopIsHeardWhileWaiting) {
   // The destructor ends although the store is still away.
 }
 
-TEST_F(LogbookTest, AFullDiskIsWaitedOut) {
+TEST_P(LogbookTest, AFullDiskIsWaitedOut) {
   store::FullStore full(store, ByteCount(100));
-  LogbookWriter out(Vault::open(full), manual(), clock, random);
+  LogbookWriter out(open(full), manual(), clock, random);
   append_wal(out, 0, 5000);
   std::thread flusher([&] { out.flush(cancel); });
   while (!out.status().failing) std::this_thread::yield();
@@ -496,7 +508,7 @@ TEST_F(LogbookTest, AFullDiskIsWaitedOut) {
   EXPECT_EQ(Logbook::load(vault).read_bytes({kWal}, Position(0), Position(5000)), wal(0, 5000));
 }
 
-TEST_F(LogbookTest, ACallbackThatThrowsFailsTheWriter) {
+TEST_P(LogbookTest, ACallbackThatThrowsFailsTheWriter) {
   auto out = writer();
   out->on_durable([](const std::vector<Extent>&) { throw std::runtime_error("callback"); });
   append_wal(*out, 0, 10);
@@ -505,14 +517,14 @@ TEST_F(LogbookTest, ACallbackThatThrowsFailsTheWriter) {
   EXPECT_THROW(out->close(cancel), std::runtime_error);
 }
 
-TEST_F(LogbookTest, ASomebodyElsesObjectUnderOurNameFailsTheWriter) {
+TEST_P(LogbookTest, ASomebodyElsesObjectUnderOurNameFailsTheWriter) {
   auto out = writer();
   store.put("logbook/" + out->incarnation() + "/00000000000000000000", "theirs");
   append_wal(*out, 0, 10);
   EXPECT_EQ(error_of([&] { out->flush(cancel); }).code(), Code::conflict);
 }
 
-TEST_F(LogbookTest, FlushesByItselfWhenTimeHasPassedOrEnoughWaits) {
+TEST_P(LogbookTest, FlushesByItselfWhenTimeHasPassedOrEnoughWaits) {
   auto options = manual();
   options.flush_interval = Millis(20);
   LogbookWriter timed(vault, options, Clock::real(), random);
@@ -528,7 +540,7 @@ TEST_F(LogbookTest, FlushesByItselfWhenTimeHasPassedOrEnoughWaits) {
   EXPECT_EQ(Logbook::load(vault).read_bytes({kWal}, Position(0), Position(6000)), wal(0, 6000));
 }
 
-TEST_F(LogbookTest, ManySourcesAtATime) {
+TEST_P(LogbookTest, ManySourcesAtATime) {
   auto options = manual();
   options.flush_bytes = ByteCount(20'000);
   options.max_buffered = ByteCount(40'000);
@@ -553,7 +565,7 @@ TEST_F(LogbookTest, ManySourcesAtATime) {
   }
 }
 
-TEST_F(LogbookTest, ThousandsOfObjectsAndAFooterLargerThanItsFirstRead) {
+TEST_P(LogbookTest, ThousandsOfObjectsAndAFooterLargerThanItsFirstRead) {
   auto out = writer();
   for (int i = 0; i < 3000; ++i) {
     append_wal(*out, i * 2, i * 2 + 2);
@@ -568,6 +580,9 @@ TEST_F(LogbookTest, ThousandsOfObjectsAndAFooterLargerThanItsFirstRead) {
   EXPECT_EQ(book.logs().size(), 4001u);
   EXPECT_EQ(book.read_bytes({kWal}, Position(0), Position(6000)), wal(0, 6000));
 }
+
+LIFEBOAT_ON_BOTH_KINDS(FailingLogbookTest);
+LIFEBOAT_ON_BOTH_KINDS(LogbookTest);
 
 }  // namespace
 }  // namespace lifeboat::vault

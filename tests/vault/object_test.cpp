@@ -9,39 +9,39 @@ const std::string kName = "points/x";
 
 TEST(Object, RoundTrip) {
   for (std::string payload : {"", "x", "hello"}) {
-    auto bytes = seal(ObjectType::point, kName, payload, 3);
-    auto opened = unseal(ObjectType::point, kName, bytes);
+    auto bytes = frame(ObjectType::point, kName, payload, 3);
+    auto opened = unframe(ObjectType::point, kName, bytes);
     EXPECT_EQ(opened.payload, payload);
     EXPECT_EQ(opened.flags, 3);
   }
 }
 
 TEST(Object, EveryFlippedByteAndEveryTruncationIsCorrupt) {
-  const auto good = seal(ObjectType::point, kName, "hello");
+  const auto good = frame(ObjectType::point, kName, "hello");
   for (std::size_t i = 0; i < good.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       auto bad = good;
       bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
-      auto error = error_of([&] { unseal(ObjectType::point, kName, bad); });
+      auto error = error_of([&] { unframe(ObjectType::point, kName, bad); });
       EXPECT_EQ(error.code(), Code::corrupt) << "byte " << i;
       EXPECT_EQ(error.subject(), "point points/x");
       EXPECT_FALSE(error.hint().empty());
     }
-    EXPECT_EQ(error_of([&] { unseal(ObjectType::point, kName, good.substr(0, i)); }).code(),
+    EXPECT_EQ(error_of([&] { unframe(ObjectType::point, kName, good.substr(0, i)); }).code(),
               Code::corrupt);
   }
-  EXPECT_EQ(error_of([&] { unseal(ObjectType::point, kName, good + "x"); }).code(), Code::corrupt);
+  EXPECT_EQ(error_of([&] { unframe(ObjectType::point, kName, good + "x"); }).code(), Code::corrupt);
 }
 
 TEST(Object, AnotherNameOrTypeIsCorrupt) {
-  auto bytes = seal(ObjectType::point, kName, "hello");
-  EXPECT_EQ(error_of([&] { unseal(ObjectType::point, "points/y", bytes); }).code(), Code::corrupt);
-  EXPECT_EQ(error_of([&] { unseal(ObjectType::root, kName, bytes); }).code(), Code::corrupt);
+  auto bytes = frame(ObjectType::point, kName, "hello");
+  EXPECT_EQ(error_of([&] { unframe(ObjectType::point, "points/y", bytes); }).code(), Code::corrupt);
+  EXPECT_EQ(error_of([&] { unframe(ObjectType::root, kName, bytes); }).code(), Code::corrupt);
 }
 
 TEST(Object, ANewerVersionIsRefusedByName) {
-  auto bytes = as_newer_version(kName, seal(ObjectType::point, kName, "hello"));
-  auto error = error_of([&] { unseal(ObjectType::point, kName, bytes); });
+  auto bytes = as_newer_version(kName, frame(ObjectType::point, kName, "hello"));
+  auto error = error_of([&] { unframe(ObjectType::point, kName, bytes); });
   EXPECT_EQ(error.code(), Code::unsupported);
   EXPECT_STREQ(error.what(),
                "point points/x: written by a newer Lifeboat: format 2; this one reads 1");

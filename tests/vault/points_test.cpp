@@ -19,7 +19,7 @@ struct PointsTest : VaultTest {
   }
 };
 
-TEST_F(PointsTest, RoundTripAndOrder) {
+TEST_P(PointsTest, RoundTripAndOrder) {
   EXPECT_TRUE(list_points(vault).empty());
   auto first = take("first \xc3\xa4");
   auto second = take("");
@@ -34,7 +34,7 @@ TEST_F(PointsTest, RoundTripAndOrder) {
   EXPECT_EQ(error_of([&] { read_point(vault, "none"); }).code(), Code::not_found);
 }
 
-TEST_F(PointsTest, AnIdIsNotWrittenTwice) {
+TEST_P(PointsTest, AnIdIsNotWrittenTwice) {
   auto point = take("one");
   EXPECT_NO_THROW(write_point(vault, point));  // the same again: an answer was lost
   point.label = "other";
@@ -42,7 +42,7 @@ TEST_F(PointsTest, AnIdIsNotWrittenTwice) {
   EXPECT_EQ(read_point(vault, point.id).label, "one");
 }
 
-TEST_F(PointsTest, WhatCannotBeReadBackIsNotWritten) {
+TEST_P(PointsTest, WhatCannotBeReadBackIsNotWritten) {
   RecoveryPoint point;
   point.id = "p";
   point.stores = {{"postgres", {{"snapshot", "not an id"}}}};
@@ -60,7 +60,7 @@ TEST_F(PointsTest, WhatCannotBeReadBackIsNotWritten) {
   EXPECT_TRUE(list_points(vault).empty());
 }
 
-TEST_F(PointsTest, Resolve) {
+TEST_P(PointsTest, Resolve) {
   EXPECT_EQ(error_of([&] { resolve_point(vault, "latest"); }).code(), Code::not_found);
   auto first = take("1");
   auto second = take("2");
@@ -77,7 +77,7 @@ TEST_F(PointsTest, Resolve) {
   EXPECT_EQ(error_of([&] { resolve_point(vault, "2020-01-01 00:00:00"); }).code(), Code::not_found);
 }
 
-TEST_F(PointsTest, ABrokenOneIsListedAndNotReplacedSilently) {
+TEST_P(PointsTest, ABrokenOneIsListedAndNotReplacedSilently) {
   auto first = take("1");
   auto second = take("2");
   auto bytes = *store.get(point_name(second.id));
@@ -94,14 +94,14 @@ TEST_F(PointsTest, ABrokenOneIsListedAndNotReplacedSilently) {
   EXPECT_EQ(resolve_point(vault, first.id).id, first.id);
 }
 
-TEST_F(PointsTest, SwappedPointsAreRefused) {
+TEST_P(PointsTest, SwappedPointsAreRefused) {
   auto first = take("1");
   auto second = take("2");
   store.put(point_name(second.id), *store.get(point_name(first.id)));
   EXPECT_EQ(error_of([&] { read_point(vault, second.id); }).code(), Code::corrupt);
 }
 
-TEST_F(PointsTest, ReferencesAreFoundAtAnyDepth) {
+TEST_P(PointsTest, ReferencesAreFoundAtAnyDepth) {
   RecoveryPoint point;
   auto a = SnapshotId{sha256("a")}, b = SnapshotId{sha256("b")};
   point.stores = {
@@ -117,6 +117,8 @@ TEST_F(PointsTest, ReferencesAreFoundAtAnyDepth) {
   EXPECT_EQ(logs[0].position, Position(100));
   EXPECT_EQ(logs[0].until, Position(200));
 }
+
+LIFEBOAT_ON_BOTH_KINDS(PointsTest);
 
 }  // namespace
 }  // namespace lifeboat::vault

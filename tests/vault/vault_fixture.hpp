@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/bytes.hpp"
@@ -10,6 +11,7 @@
 #include "base/error.hpp"
 #include "store/memory_store.hpp"
 #include "store/store_fixture.hpp"
+#include "vault/keys.hpp"
 #include "vault/logbook.hpp"
 #include "vault/logbook_writer.hpp"
 #include "vault/object.hpp"
@@ -43,6 +45,14 @@ inline std::string noise(std::size_t size, std::uint64_t seed) {
   return out;
 }
 
+inline std::string bytes_of(std::string_view hex) {
+  std::string out;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  }
+  return out;
+}
+
 inline std::vector<ObjectInfo> objects_of(store::ObjectStore& store,
                                           const std::string& prefix = "") {
   std::vector<ObjectInfo> out;
@@ -50,13 +60,40 @@ inline std::vector<ObjectInfo> objects_of(store::ObjectStore& store,
   return out;
 }
 
+// A key file's secret: unlike a passphrase it takes no time.
+inline KeyMaterial key_file(char seed = 'k') {
+  return {KeyMaterial::Kind::file, Secret(std::string(kKeySize, seed)), "the key file of the test"};
+}
+
+enum class Kind { plain, encrypted };
+inline const auto kKinds = ::testing::Values(Kind::plain, Kind::encrypted);
+inline std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
+  return info.param == Kind::plain ? "Plain" : "Encrypted";
+}
+// Runs the tests of a suite, written as TEST_P, on a plain vault and on an encrypted one.
+#define LIFEBOAT_ON_BOTH_KINDS(suite) INSTANTIATE_TEST_SUITE_P(Vault, suite, kKinds, kind_name)
+
+inline Vault make_vault(Kind kind, store::ObjectStore& store, Clock& clock, Random& random) {
+  return kind == Kind::plain ? Vault::create(store, clock, random)
+                             : Vault::create(store, clock, random, key_file(), "");
+}
+inline Vault open_vault(Kind kind, store::ObjectStore& store) {
+  auto key = key_file();
+  return Vault::open(store, kind == Kind::plain ? nullptr : &key);
+}
+
 // A vault in memory.
-struct VaultTest : ::testing::Test {
+struct VaultTest : ::testing::TestWithParam<Kind> {
   MemoryStore store;
   ManualClock clock{*parse_timestamp("2026-11-22T17:05:06.123Z")};
   Random random{7};
   Cancel cancel;
-  Vault vault = Vault::create(store, clock, random);
+  Vault vault = make_vault(GetParam(), store, clock, random);
+
+  Vault open(store::ObjectStore& there) const { return open_vault(GetParam(), there); }
+  std::string name_of_chunk(std::string_view content) const {
+    return chunk_name(vault.name_of(sha256(content)));
+  }
 
   VerifyReport verify_all(VerifyLevel level = VerifyLevel::full) {
     VerifyOptions options;
