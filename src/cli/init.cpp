@@ -8,7 +8,7 @@
 #include "cli/verbs.hpp"
 #include "recovery/inspect.hpp"
 #include "recovery/vault_access.hpp"
-#include "store/directory_store.hpp"
+#include "store/open_store.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::cli {
@@ -43,7 +43,7 @@ int init(const Globals& globals, const InitOptions& options) {
         {{"config", session.config().file.string()},
          {"wrote_config", false},
          {"vault",
-          {{"path", session.config().vault.string()}, {"id", vault.id}, {"made", vault.made}}},
+          {{"path", session.config().vault.shown()}, {"id", vault.id}, {"made", vault.made}}},
          {"dry_run", options.dry_run},
          {"findings", findings_json(findings)},
          {"ok", !has_problem(findings)}});
@@ -81,20 +81,20 @@ int write_config(const Globals& globals, const std::filesystem::path& file, bool
 }
 
 MadeVault make_vault(Session& session, bool dry_run) {
-  const auto& directory = session.config().vault;
-  if (!std::filesystem::exists(directory)) {
+  const auto& place = session.config().vault;
+  if (!store::store_exists(place)) {
     if (dry_run) return {"", true};
-    store::DirectoryStore::create(directory);
+    store::create_store(place);
   }
-  store::DirectoryStore store(directory);
-  if (vault::Vault::exists(store)) return {vault::Vault::open(store).id(), false};
+  auto store = store::open_store(place);
+  if (vault::Vault::exists(*store)) return {vault::Vault::open(*store).id(), false};
   if (dry_run) return {"", true};
   recovery::share_vault_with_postgres(session.config());
-  return {vault::Vault::create(store, session.clock(), session.random()).id(), true};
+  return {vault::Vault::create(*store, session.clock(), session.random()).id(), true};
 }
 
 void tell(const Session& session, const MadeVault& vault, bool dry_run) {
-  const auto path = session.config().vault.string();
+  const auto path = session.config().vault.shown();
   if (!vault.made) {
     say("vault " + vault.id + " is there already: " + path);
   } else if (dry_run) {

@@ -7,7 +7,7 @@
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 #include "recovery/wal_fetch.hpp"
-#include "store/directory_store.hpp"
+#include "store/open_store.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -22,11 +22,10 @@ struct WalFetchOptions {
 // looks for just that.
 int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
   // PostgreSQL's user may not be allowed to read lifeboat.yaml, which holds passwords.
-  const std::filesystem::path directory =
-      options.vault.empty() ? recovery::load_config(find_config_file(globals)).vault
-                            : std::filesystem::path(options.vault);
-  store::DirectoryStore store(directory);
-  bool found = recovery::wal_fetch(vault::Vault::open(store), options.name, options.destination);
+  auto store = store::open_store(options.vault.empty()
+                                     ? recovery::load_config(find_config_file(globals)).vault
+                                     : store::parse_location(options.vault));
+  bool found = recovery::wal_fetch(vault::Vault::open(*store), options.name, options.destination);
   if (!globals.quiet) {
     say("lifeboat: " + options.name + (found ? " fetched" : " is not in the logbook"));
   }
@@ -41,8 +40,9 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
       "wal-fetch", "Fetch one WAL file out of the logbook (PostgreSQL's restore_command)");
   verb->add_option("NAME", options->name, "%f: name of a WAL file or timeline history")->required();
   verb->add_option("DESTINATION", options->destination, "%p: where to put it")->required();
-  verb->add_option("--vault", options->vault, "The vault's directory; lifeboat.yaml is not read")
-      ->type_name("DIR");
+  verb->add_option("--vault", options->vault,
+                   "The vault's directory or s3://…; lifeboat.yaml is not read")
+      ->type_name("PLACE");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return wal_fetch(g, *options); }, Form::other);

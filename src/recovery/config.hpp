@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.hpp"
+#include "store/location.hpp"
 
 namespace lifeboat::recovery {
 
@@ -69,7 +70,7 @@ struct LogbookConfig {
 
 struct Config {
   std::filesystem::path file;
-  std::filesystem::path vault;
+  store::Location vault;
   std::filesystem::path state;  // journals of restores; default `lifeboat-state`
   Millis point_every{3600000};  // schedule of `run`; 0: it takes none
   Millis flush_interval{5000};  // logbook: RPO in seconds

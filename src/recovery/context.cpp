@@ -1,7 +1,7 @@
 #include "recovery/context.hpp"
 
 #include "base/error.hpp"
-#include "store/directory_store.hpp"
+#include "store/open_store.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -16,7 +16,7 @@ const T& section(const std::optional<T>& value, const Config& config, const char
 }  // namespace
 
 OpenVault open_vault(const Config& config) {
-  auto store = std::make_unique<store::DirectoryStore>(config.vault);
+  auto store = store::open_store(config.vault);
   auto vault = vault::Vault::open(*store);
   return {std::move(store), std::move(vault)};
 }

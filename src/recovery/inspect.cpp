@@ -53,7 +53,7 @@ class Findings {
 void check_vault(const Context& c, Findings& f) {
   f.guarded("vault", [&] {
     auto open = open_vault(c.config);
-    f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
+    f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.shown()));
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
       auto level = damaged.is_summary() ? Finding::Level::warning : Finding::Level::problem;
@@ -349,7 +349,7 @@ nlohmann::json archivers_of(const Context& c) {
 }  // namespace
 
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
-  nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.string()}}},
+  nlohmann::json out = {{"vault", {{"id", vault.id()}, {"path", c.config.vault.shown()}}},
                         {"now", to_string(c.clock.now())},
                         {"stores", nlohmann::json::object()},
                         {"logs", nlohmann::json::array()},

@@ -75,9 +75,14 @@ void postgres_recovery(RestoreSession& s) {
   postgres::RecoveryTarget target;
   target.restore_command = postgres::make_restore_command(
       {fs::read_symlink("/proc/self/exe").string(), "--quiet", "wal-fetch", "--vault",
-       s.context.config.vault.string(), "%f", "%p"});
+       s.context.config.vault.text(), "%f", "%p"});
   target.target_time = s.plan.to;
   postgres::write_recovery_settings(config.data_directory, target, config.os_user);
+  if (s.context.config.vault.s3) {
+    s.context.reporter.note(
+        "PostgreSQL fetches WAL from " + s.context.config.vault.shown() +
+        ": its service needs credentials for it (environment, ~/.aws of its user, machine's role)");
+  }
   s.context.reporter.note("start PostgreSQL now on " + config.data_directory.string());
 }
 
