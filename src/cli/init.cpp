@@ -8,6 +8,7 @@
 #include "cli/verbs.hpp"
 #include "recovery/inspect.hpp"
 #include "recovery/vault_access.hpp"
+#include "recovery/writers.hpp"
 #include "store/open_store.hpp"
 #include "vault/vault.hpp"
 
@@ -38,6 +39,7 @@ int init(const Globals& globals, const InitOptions& options) {
   auto vault = make_vault(session, options.dry_run);
   if (!globals.json) tell(session, vault, options.dry_run);
   auto findings = recovery::check_all(session.context());
+  if (!options.dry_run) findings.push_back(recovery::check_writers(session.context()));
   if (globals.json) {
     print_document(
         {{"config", session.config().file.string()},

@@ -73,6 +73,8 @@ class S3Vault(unittest.TestCase):
         self.assertEqual(len(points), 1)
         self.assertIn("VERIFIED", self.run_well("verify").out)
         self.assertIn("backups/one/vault", keys_below(self.server, ""))
+        self.assertIn("backups/one/capabilities", keys_below(self.server, ""))
+        self.assertEqual(keys_below(self.server, "backups/one/probe/"), [])
         self.archive_more()
         self.lose_and_restore()
         self.assertEqual(sql(self.info(), "SELECT count(*), max(n) FROM t"), "60000|60000")
@@ -106,6 +108,21 @@ class S3Vault(unittest.TestCase):
         until(waits, "the restore waits for PostgreSQL")
         self.stack.start("postgres")
         self.assertEqual(process.wait(timeout=harness.PATIENCE), 0, process.log.read_text())
+
+    def test_a_store_that_does_not_keep_writers_apart(self):
+        """As `check` would have recorded it: `run` and `backup` say it, archivers that share are refused."""
+        self.run_well("init")
+        found = self.run_well("check", "--json").json()["findings"]
+        self.assertEqual([f["level"] for f in found if f["name"] == "writers"], ["ok"])
+        status, _ = s3_request(self.server, "PUT", f"/{self.server['bucket']}/backups/one/capabilities",
+                               b'{"put_if_absent":true,"put_if_unchanged":false,"what":"two won"}')
+        self.assertEqual(status, 200)
+        self.assertIn("SINGLE WRITER", self.run_well("backup").err)
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("kafka: {bootstrap: [127.0.0.1:1], archiver_group: archivers}\n")
+        refused = self.lifeboat.run("run")
+        self.assertEqual(refused.code, harness.REFUSED, refused)
+        self.assertIn("archiver_group", refused.err)
 
     def test_what_is_wrong_is_said(self):
         self.write_config(bucket="not-there")
