@@ -302,6 +302,8 @@ store::Location vault_location(Section& top) {
     if (auto ca = s3->existing_file("ca"); !ca.empty()) place.ca = ca;
     place.memory = s3->size("memory", place.memory, ByteCount(16 << 20), ByteCount(1ull << 30));
     place.retry_for = s3->duration("retry_for", place.retry_for, Millis(0));
+    place.bandwidth =
+        s3->size("bandwidth", place.bandwidth, ByteCount(1 << 16), ByteCount(1ull << 36));
     s3->finish();
     store::check(place);
     return location;
@@ -371,7 +373,7 @@ std::string config_template() {
 vault: /backup/vault
 # What differs from AWS's defaults, or is not in the environment; memory bounds what is under way.
 # s3: {endpoint: "https://minio.example:9000", region: eu-central-1, path_style: true, profile: backup,
-#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s}
+#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB}
 # How often `lifeboat run` takes a recovery point (or never), and how often the logbook is made durable: what is
 # older than flush_interval (and a little) survives the loss of any store.
 point_every: 1h

@@ -22,6 +22,8 @@ struct S3Location {
   ByteCount memory{64ull << 20};   // of transfers under way; at least 16 MiB
   Millis retry_for{30'000};        // how long a call is tried again while the server is away
 
+  ByteCount bandwidth;  // bytes a second, both ways together; 0: no limit
+
   friend bool operator==(const S3Location&, const S3Location&) = default;
 };
 

@@ -7,7 +7,8 @@
 
 namespace lifeboat::store {
 
-// The store there. Error(not_found) when the directory or the bucket does not exist.
+// The store there; one in S3 with the patience and the pace that the location asks for.
+// Error(not_found) when the directory or the bucket does not exist.
 std::unique_ptr<ObjectStore> open_store(const Location& location);
 
 // Makes the directory, its parents too, durably, when it is not there. A bucket is not made: who

@@ -148,13 +148,14 @@ TEST(Units, DurationsAndSizes) {
 TEST(Config, AVaultInS3) {
   auto c = parse_config(
       "vault: s3://bucket/a/b\ns3: {endpoint: \"http://h:1\", region: r, path_style: false, "
-      "profile: p, memory: 32MiB, retry_for: 1m}\nkafka:\n  bootstrap: [a:1]\n",
+      "profile: p, memory: 32MiB, retry_for: 1m, bandwidth: 1MiB}\nkafka:\n  bootstrap: [a:1]\n",
       "/etc/lb/lifeboat.yaml");
   ASSERT_TRUE(c.vault.s3);
   EXPECT_EQ(c.vault.text(),
             "s3://bucket/a/b?endpoint=http://h:1&region=r&path_style=false&profile=p");
   EXPECT_EQ(c.vault.s3->memory, ByteCount(32 << 20));
   EXPECT_EQ(c.vault.s3->retry_for, Millis(60'000));
+  EXPECT_EQ(c.vault.s3->bandwidth, ByteCount(1 << 20));
   EXPECT_EQ(parse_config("vault: s3://bucket\nkafka:\n  bootstrap: [a:1]\n", "/x").vault.shown(),
             "s3://bucket");
 }

@@ -10,7 +10,9 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "s3_fixture.hpp"
+#include "store/fault_store.hpp"
 #include "store/memory_store.hpp"
+#include "store/retry_store.hpp"
 #include "store/s3_store.hpp"
 #include "store_fixture.hpp"
 
@@ -22,6 +24,7 @@ using ::testing::IsEmpty;
 
 struct MemoryFactory {
   static constexpr int kRaces = 30;
+  static constexpr bool kKnowsRemoved = true;
   static constexpr bool kSwaps = true;
   MemoryStore store;
   ObjectStore& get() { return store; }
@@ -29,9 +32,29 @@ struct MemoryFactory {
 
 struct DirectoryFactory {
   static constexpr int kRaces = 30;
+  static constexpr bool kKnowsRemoved = true;
   static constexpr bool kSwaps = true;
   TemporaryDirectory directory;
   DirectoryStore store{directory.path()};
+  ObjectStore& get() { return store; }
+};
+
+// A store whose calls fail now and then, behind one that tries again.
+struct BadDayFactory {
+  static constexpr int kRaces = 30;
+  static constexpr bool kKnowsRemoved = false;  // after a failure
+  static constexpr bool kSwaps = false;  // what was replaced and failed may be replaced once more
+  ManualClock clock{Timestamp(0)};
+  MemoryStore memory;
+  FaultStore faulty{memory,
+                    20261122,
+                    {{Fault::timeout, Fault::timeout_after, Fault::conflict, Fault::internal_error,
+                      Fault::internal_error_after, Fault::busy, Fault::partial_read, Fault::slow},
+                     3,
+                     3},
+                    Pause::by(clock)};
+  // Sleepers of all threads move the one clock: more patience than any of them needs.
+  RetryStore store{faulty, {.patience = Millis(1'000'000'000)}, Pause::by(clock)};
   ObjectStore& get() { return store; }
 };
 
@@ -39,6 +62,7 @@ template <typename Server>
 struct S3Factory {
   static constexpr int kRaces = 4;  // SeaweedFS lets writers of one object wait for seconds
   static constexpr bool kSwaps = Server::kSwaps;
+  static constexpr bool kKnowsRemoved = true;
   S3Store store{s3_place(Server::name)};
   ObjectStore& get() { return store; }
 };
@@ -64,13 +88,14 @@ class Conformance : public ::testing::Test {
   }
 };
 
-using Factories =
-    ::testing::Types<MemoryFactory, DirectoryFactory, S3Factory<SeaweedFs>, S3Factory<S3Proxy>>;
+using Factories = ::testing::Types<MemoryFactory, DirectoryFactory, BadDayFactory,
+                                   S3Factory<SeaweedFs>, S3Factory<S3Proxy>>;
 struct FactoryNames {
   template <typename Factory>
   static std::string GetName(int) {
     if (std::is_same_v<Factory, MemoryFactory>) return "memory";
     if (std::is_same_v<Factory, DirectoryFactory>) return "directory";
+    if (std::is_same_v<Factory, BadDayFactory>) return "bad_day";
     return std::is_same_v<Factory, S3Factory<S3Proxy>> ? "s3proxy" : "seaweedfs";
   }
 };
@@ -115,7 +140,7 @@ TYPED_TEST(Conformance, AbsentIsAResultNotAnError) {
     EXPECT_EQ(this->store().get(name), std::nullopt);
     EXPECT_EQ(this->store().get_range(name, ByteCount(0), ByteCount(1)), std::nullopt);
     EXPECT_EQ(this->store().stat(name), std::nullopt);
-    EXPECT_FALSE(this->store().remove(name));
+    EXPECT_FALSE(this->store().remove(name) && TypeParam::kKnowsRemoved);
     EXPECT_EQ(this->store().put_if_unchanged(name, "x", "1"), PutResult::changed);
     EXPECT_EQ(this->store().get(name), std::nullopt);
   }
