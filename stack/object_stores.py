@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import certificates
 from process import Port
 from servers import CACHE, Server, java_command, need
 
@@ -87,24 +88,32 @@ class S3Server(Server):
 
 
 class SeaweedFS(S3Server):
-    """Master, volume server, filer and S3 front in one process."""
+    """Master, volume server, filer and S3 front in one process. The front speaks TLS too, with a
+    certificate of certificates.py's."""
 
     name = "seaweedfs"
 
     def __init__(self, folder, earlier, cancelled):
         super().__init__(folder, earlier, cancelled)
         parts = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3.grpc",
-                 "debug")
+                 "s3.https", "debug")
         before = earlier.get("inner_ports", {})
         self._inner = {part: Port(before.get(part)) for part in parts}
+        self._certificates = os.path.join(folder, "certificates")
 
     def facts(self):
-        return {**super().facts(), "inner_ports": {part: port.number for part, port in self._inner.items()}}
+        return {**super().facts(), "certificates": self._certificates,
+                "https_endpoint": f"https://127.0.0.1:{self._inner['s3.https'].number}",
+                "inner_ports": {part: port.number for part, port in self._inner.items()}}
 
     def close(self):
         super().close()
         for port in self._inner.values():
             port.close()
+
+    def _prepare(self):
+        super()._prepare()
+        certificates.make(self._certificates)
 
     def _command(self):
         need(SEAWEEDFS, "SeaweedFS 4.48")
@@ -120,6 +129,9 @@ class SeaweedFS(S3Server):
                 "-filer", "-filer.port", port["filer"], "-filer.port.grpc", port["filer.grpc"],
                 "-filer.localSocket", os.path.join(self.folder, "filer.sock"),
                 "-s3", "-s3.port", str(self.port), "-s3.port.grpc", port["s3.grpc"],
+                "-s3.port.https", port["s3.https"],
+                "-s3.cert.file", os.path.join(self._certificates, "broker.crt"),
+                "-s3.key.file", os.path.join(self._certificates, "broker.key"),
                 "-s3.port.iceberg", "0", "-s3.port.lance", "0", "-s3.autoCreateBucket=false",
                 "-s3.localSocket", os.path.join(self.folder, "s3.sock"),
                 "-s3.config", self._write("s3.json", json.dumps(identities))]

@@ -55,6 +55,18 @@ TEST(S3Store, WhatIsWrongWithThePlaceIsSaid) {
   EXPECT_EQ(error.code(), Code::config) << error.what();
 }
 
+TEST(S3Store, ByTlsWithAnAuthorityOfOnesOwn) {
+  const auto server = s3_server("seaweedfs");
+  const auto folder = server.at("certificates").get<std::string>();
+  auto place = s3_place("seaweedfs");
+  place.endpoint = server.at("https_endpoint");
+  place.ca = folder + "/ca.pem";
+  S3Store store(place);
+  const std::string bytes(20'000'000, 'x');
+  EXPECT_EQ(store.put_if_absent("x", bytes), PutResult::written);
+  EXPECT_EQ(store.get("x"), bytes);
+}
+
 TEST(S3Store, ARegionIsNeeded) {
   S3Location place;
   place.bucket = "bucket";
