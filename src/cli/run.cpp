@@ -13,7 +13,7 @@ int run_verb(const Globals& globals) {
   Session session(globals, globals.json ? Telling::events : Telling::log);
   auto vault = recovery::open_vault(session.config());
   recovery::warn_of_single_writer(session.context(), *vault.store);
-  serve::run_daemon(session.context(), vault.vault);
+  serve::run_daemon(session.context(), vault.vault, *vault.store);
   if (globals.json) {
     print_event(
         {{"event", "done"}, {"seconds", session.seconds()}, {"peak_rss_mib", peak_rss_mib()}});

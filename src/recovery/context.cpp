@@ -16,7 +16,7 @@ const T& section(const std::optional<T>& value, const Config& config, const char
 }  // namespace
 
 OpenVault open_vault(const Config& config) {
-  auto store = store::open_store(config.vault);
+  auto store = std::make_unique<store::MeteredStore>(store::open_store(config.vault));
   auto vault = vault::Vault::open(*store);
   return {std::move(store), std::move(vault)};
 }

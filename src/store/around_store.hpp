@@ -22,7 +22,7 @@ struct Call {
   }
 };
 
-// A decorator that does the same around every call. A listing is read whole before it is visited.
+// A decorator that does the same around every call.
 class AroundStore : public ForwardingStore {
  public:
   using ForwardingStore::ForwardingStore;
@@ -50,7 +50,10 @@ class AroundStore : public ForwardingStore {
     std::vector<ObjectInfo>* listing = nullptr;   // list
   };
   // Once for each call, from any thread; `pass_on` makes the call in the inner store.
+  // `answer` has nothing of a listing unless collects_listings().
   virtual void around(Call& call, const Answer& answer, const std::function<void()>& pass_on) = 0;
+  // Whether a listing is read whole before it is visited.
+  virtual bool collects_listings() const { return false; }
 };
 
 }  // namespace lifeboat::store

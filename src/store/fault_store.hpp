@@ -45,6 +45,7 @@ class FaultStore : public AroundStore {
 
  private:
   void around(Call& call, const Answer& answer, const std::function<void()>& pass_on) override;
+  bool collects_listings() const override { return true; }
   Fault next(const Call& call);
   void after(Fault fault, const Call& call, const Answer& answer);
 
