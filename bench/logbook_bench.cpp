@@ -156,8 +156,8 @@ recovery::Config config(const std::string& bootstrap, const std::string& topics,
 // Calls `enough` every few milliseconds until it is; then stops the archiver in order.
 template <typename F>
 recovery::ArchiveStatus archive_until(const recovery::Config& config, F&& enough) {
-  store::DirectoryStore::create(config.vault);
-  store::DirectoryStore store(config.vault);
+  store::DirectoryStore::create(config.vault.directory);
+  store::DirectoryStore store(config.vault.directory);
   Random random;
   Silent silent;
   Cancel cancel;
@@ -172,7 +172,7 @@ recovery::ArchiveStatus archive_until(const recovery::Config& config, F&& enough
 }
 
 void report(const recovery::Config& config, const recovery::ArchiveStatus& status) {
-  store::DirectoryStore store(config.vault);
+  store::DirectoryStore store(config.vault.directory);
   std::uint64_t records = 0;
   for (const auto& log : status.logs) {
     if (log.name.starts_with("kafka/")) records += static_cast<std::uint64_t>(log.durable.value);

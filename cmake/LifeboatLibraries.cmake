@@ -1,4 +1,4 @@
-# Third-party libraries, all from the distribution (stack/setup installs them).
+# Third-party libraries, from the distribution but for AWS's (stack/setup installs them all).
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
@@ -23,3 +23,17 @@ find_library(ZOOKEEPER_LIBRARY zookeeper_mt REQUIRED)
 add_library(lifeboat_zookeeper_client INTERFACE)
 target_include_directories(lifeboat_zookeeper_client SYSTEM INTERFACE "${ZOOKEEPER_INCLUDE_DIR}")
 target_link_libraries(lifeboat_zookeeper_client INTERFACE "${ZOOKEEPER_LIBRARY}")
+
+# AWS's C libraries for S3, built by stack/setup; the version is that of setup's aws_dir.
+if(DEFINED ENV{LIFEBOAT_CACHE})
+  set(lifeboat_cache "$ENV{LIFEBOAT_CACHE}")
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(lifeboat_cache "$ENV{XDG_CACHE_HOME}/lifeboat")
+else()
+  set(lifeboat_cache "$ENV{HOME}/.cache/lifeboat")
+endif()
+list(PREPEND CMAKE_PREFIX_PATH "${lifeboat_cache}/aws-c-0.38.1")
+find_package(aws-c-s3 QUIET)
+if(NOT aws-c-s3_FOUND)
+  message(FATAL_ERROR "AWS's C libraries are not in ${lifeboat_cache}/aws-c-0.38.1: run stack/setup")
+endif()

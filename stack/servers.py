@@ -21,10 +21,19 @@ POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def _need(path, what):
+def need(path, what):
     if not os.path.exists(path):
         raise StackError(f"{what} is not installed ({path} is missing): run stack/setup")
     return path
+
+
+def java_command(*arguments):
+    """Java with flags for a quick start and a small machine."""
+    java = shutil.which("java")
+    if java is None:
+        raise StackError("java is not installed: run stack/setup")
+    return [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData",
+            "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true", *arguments]
 
 
 class Server:
@@ -148,23 +157,19 @@ class Server:
 
 
 class JavaServer(Server):
-    """Kafka and ZooKeeper. Flags for a quick start and a small machine."""
+    """Kafka and ZooKeeper."""
 
     heap = "-Xmx256m"
     version = "3.9.1"
 
     def _java(self, *arguments):
-        jars = _need(os.path.join(CACHE, f"kafka-{self.version}"), f"Kafka {self.version}")
-        java = shutil.which("java")
-        if java is None:
-            raise StackError("java is not installed: run stack/setup")
+        jars = need(os.path.join(CACHE, f"kafka-{self.version}"), f"Kafka {self.version}")
         log4j = "-Dorg.slf4j.simpleLogger."
-        return [java, self.heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                "-XX:-UsePerfData", "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true",
-                log4j + "showDateTime=true", log4j + "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
-                log4j + "log.org.apache.kafka.common.config=warn",
-                log4j + "log.org.apache.zookeeper.ZooKeeper=warn",
-                "-cp", os.path.join(jars, "*"), *arguments]
+        return java_command(
+            self.heap, log4j + "showDateTime=true", log4j + "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
+            log4j + "log.org.apache.kafka.common.config=warn",
+            log4j + "log.org.apache.zookeeper.ZooKeeper=warn",
+            "-cp", os.path.join(jars, "*"), *arguments)
 
     def _write(self, name, settings):
         path = os.path.join(self.folder, name)
@@ -209,7 +214,7 @@ class Postgres(Server):
                 "database": self.database, "os_user": self.os_user, "bin": POSTGRES_BIN}
 
     def _prepare(self):
-        _need(os.path.join(POSTGRES_BIN, "postgres"), "PostgreSQL 15")
+        need(os.path.join(POSTGRES_BIN, "postgres"), "PostgreSQL 15")
         if os.geteuid() == 0:
             _let_enter(self.folder)
             shutil.chown(self.folder, self.os_user)
@@ -323,7 +328,7 @@ class ClickHouse(Server):
         return {**super()._options(), "env": environment}
 
     def _command(self):
-        _need(CLICKHOUSE_PYTHON, "ClickHouse 26.9 (chdb)")
+        need(CLICKHOUSE_PYTHON, "ClickHouse 26.9 (chdb)")
         return [CLICKHOUSE_PYTHON, os.path.join(HERE, "clickhouse_front.py"),
                 "--port", str(self.port), "--data", self.data, "--backups", self.backups,
                 "--config", os.path.join(self.folder, "config.xml")]

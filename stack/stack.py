@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The local stack: ZooKeeper, Kafka, PostgreSQL and ClickHouse, real, on free ports of 127.0.0.1.
+"""The local stack: ZooKeeper, Kafka, PostgreSQL and ClickHouse, and the S3 servers SeaweedFS and
+S3Proxy, real, on free ports of 127.0.0.1.
 
-  stack.py run --dir DIR [--servers zookeeper,kafka,postgres,clickhouse]
+  stack.py run --dir DIR [--servers zookeeper,kafka,postgres,clickhouse[,seaweedfs,s3proxy]]
                [--clickhouse-backups DIR] [--temporary]
                [--kafka 3.9-zookeeper|3.9|4] [--brokers N] [--secure-kafka]
 
@@ -27,10 +28,13 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from brokers import KINDS, Kafka, KraftKafka  # noqa: E402
+from object_stores import S3Proxy, SeaweedFS  # noqa: E402
 from process import StackError  # noqa: E402
 from servers import ClickHouse, Postgres, ZooKeeper  # noqa: E402
 
 NAMES = ("zookeeper", "kafka", "postgres", "clickhouse")
+OBJECT_STORES = (SeaweedFS, S3Proxy)  # only when asked for by name
+ALL_NAMES = (*NAMES, *(kind.name for kind in OBJECT_STORES))
 
 
 class Stack:
@@ -43,10 +47,10 @@ class Stack:
 
     def __init__(self, folder, servers=NAMES, clickhouse_backups=None, kafka="3.9-zookeeper",
                  brokers=1, secure_kafka=False):
-        unknown = set(servers) - set(NAMES)
+        unknown = set(servers) - set(ALL_NAMES)
         if unknown or not servers:
             raise StackError(f"unknown server {', '.join(sorted(unknown)) or '(none)'}: "
-                             f"there are {', '.join(NAMES)}")
+                             f"there are {', '.join(ALL_NAMES)}")
         self.folder = os.path.abspath(folder)
         os.makedirs(self.folder, exist_ok=True)
         self.json_path = os.path.join(self.folder, "stack.json")
@@ -76,6 +80,9 @@ class Stack:
             add(Postgres)
         if "clickhouse" in servers:
             add(ClickHouse, clickhouse_backups)
+        for kind in OBJECT_STORES:
+            if kind.name in servers:
+                add(kind)
 
     def __enter__(self):
         return self

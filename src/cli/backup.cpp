@@ -11,6 +11,7 @@
 #include "cli/point_summary.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/writers.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -27,6 +28,7 @@ int backup(const Globals& globals, const BackupOptions& options) {
   Session session(globals, Form::events);
   auto vault = recovery::open_vault(session.config());
   if (options.dry_run) return look_only(globals, session);
+  recovery::warn_of_single_writer(session.context(), *vault.store);
   auto point = recovery::take_point(session.context(), vault.vault, {.label = options.label});
   tell(globals, session, point);
   return 0;

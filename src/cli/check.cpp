@@ -4,6 +4,7 @@
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/writers.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 int check(const Globals& globals) {
   Session session(globals);
   auto findings = recovery::check_all(session.context());
+  findings.push_back(recovery::check_writers(session.context()));
   const bool ok = !has_problem(findings);
   if (globals.json) {
     print_document({{"ok", ok}, {"findings", findings_json(findings)}});

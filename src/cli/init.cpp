@@ -12,7 +12,8 @@
 #include "recovery/inspect.hpp"
 #include "recovery/vault_access.hpp"
 #include "recovery/vault_key.hpp"
-#include "store/directory_store.hpp"
+#include "recovery/writers.hpp"
+#include "store/open_store.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::cli {
@@ -45,11 +46,12 @@ int init(const Globals& globals, const InitOptions& options) {
   auto vault = make_vault(session, options);
   if (!globals.json) tell(session, vault, options);
   auto findings = recovery::check_all(session.context());
+  if (!options.dry_run) findings.push_back(recovery::check_writers(session.context()));
   if (globals.json) {
     print_document({{"config", session.config().file.string()},
                     {"wrote_config", false},
                     {"vault",
-                     {{"path", session.config().vault.string()},
+                     {{"path", session.config().vault.shown()},
                       {"id", vault.id},
                       {"made", vault.made},
                       {"encrypted", vault.encrypted},
@@ -108,12 +110,12 @@ MadeVault make_vault(Session& session, const InitOptions& options) {
   MadeVault out;
   out.made = true;
   out.encrypted = config.vault_key || recovery::vault_key_of_environment();
-  if (!std::filesystem::exists(config.vault)) {
+  if (!store::store_exists(config.vault)) {
     if (options.dry_run) return out;
-    store::DirectoryStore::create(config.vault);
+    store::create_store(config.vault);
   }
-  store::DirectoryStore store(config.vault);
-  out.made = !vault::Vault::exists(store);
+  const auto store = store::open_store(config.vault);
+  out.made = !vault::Vault::exists(*store);
   if (!out.made) {
     auto open = recovery::open_vault(config).vault;
     out.id = open.id();
@@ -122,8 +124,8 @@ MadeVault make_vault(Session& session, const InitOptions& options) {
   if (options.dry_run) return out;
   recovery::share_vault_with_postgres(config);
   auto key = first_key(config, out);
-  auto made = key ? vault::Vault::create(store, session.clock(), session.random(), *key, "init")
-                  : vault::Vault::create(store, session.clock(), session.random());
+  auto made = key ? vault::Vault::create(*store, session.clock(), session.random(), *key, "init")
+                  : vault::Vault::create(*store, session.clock(), session.random());
   out.id = made.id();
   if (!options.recovery_sheet.empty()) {
     write_recovery_sheet(made, config, options.recovery_sheet);
@@ -146,7 +148,7 @@ void tell_recovery_sheet(const Session& session, const InitOptions& options) {
 }
 
 void tell(const Session& session, const MadeVault& vault, const InitOptions& options) {
-  const auto path = session.config().vault.string();
+  const auto path = session.config().vault.shown();
   const std::string kind = vault.encrypted ? "an encrypted" : "a plain";
   if (!vault.made) {
     say("vault " + vault.id + " is there already: " + path);

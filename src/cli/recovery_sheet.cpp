@@ -10,10 +10,10 @@ namespace {
 
 std::string sheet_of(const vault::Vault& vault, const recovery::Config& config) {
   if (!vault.encrypted()) {
-    throw Error(Code::refused, config.vault.string(), "is a plain vault: it has no key",
+    throw Error(Code::refused, config.vault.shown(), "is a plain vault: it has no key",
                 "nothing is needed to read it but its files");
   }
-  return recovery::recovery_sheet(vault, config.vault.string());
+  return recovery::recovery_sheet(vault, config.vault.shown());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/writers.hpp"
 #include "serve/daemon.hpp"
 
 namespace lifeboat::cli {
@@ -11,7 +12,8 @@ namespace {
 int run_verb(const Globals& globals) {
   Session session(globals, globals.json ? Telling::events : Telling::log);
   auto vault = recovery::open_vault(session.config());
-  serve::run_daemon(session.context(), vault.vault);
+  recovery::warn_of_single_writer(session.context(), *vault.store);
+  serve::run_daemon(session.context(), vault.vault, *vault.store);
   if (globals.json) {
     print_event(
         {{"event", "done"}, {"seconds", session.seconds()}, {"peak_rss_mib", peak_rss_mib()}});

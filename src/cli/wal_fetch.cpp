@@ -9,6 +9,7 @@
 #include "recovery/context.hpp"
 #include "recovery/vault_key.hpp"
 #include "recovery/wal_fetch.hpp"
+#include "store/open_store.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -28,9 +29,9 @@ int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
   if (options.vault.empty()) {
     config = recovery::load_config(find_config_file(globals));
   } else {
-    config.vault = options.vault;
+    config.vault = store::parse_location(options.vault);
   }
-  auto store = recovery::open_store(config);
+  auto store = store::open_store(config.vault);
   auto key = options.key_file.empty() ? recovery::vault_key(config)
                                       : std::optional(recovery::read_key_file(options.key_file));
   bool found = recovery::wal_fetch(vault::Vault::open(*store, key ? &*key : nullptr), options.name,
@@ -49,8 +50,9 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
       "wal-fetch", "Fetch one WAL file out of the logbook (PostgreSQL's restore_command)");
   verb->add_option("NAME", options->name, "%f: name of a WAL file or timeline history")->required();
   verb->add_option("DESTINATION", options->destination, "%p: where to put it")->required();
-  verb->add_option("--vault", options->vault, "The vault's directory; lifeboat.yaml is not read")
-      ->type_name("DIR");
+  verb->add_option("--vault", options->vault,
+                   "The vault's directory or s3://…; lifeboat.yaml is not read")
+      ->type_name("PLACE");
   verb->add_option("--key-file", options->key_file, "What opens an encrypted vault")
       ->type_name("FILE");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");

@@ -300,6 +300,37 @@ LogbookConfig logbook_section(Section s) {
   return c;
 }
 
+// `vault: /folder`, or `vault: s3://bucket/prefix` with `s3: {…}` for what differs from AWS.
+store::Location vault_location(Section& top) {
+  top.require("vault", "/backup/vault");
+  const auto text = top.text("vault");
+  auto s3 = top.section("s3");
+  if (!text.starts_with("s3://")) {
+    if (s3) top.fail_at("s3", "'s3' goes with a vault such as s3://bucket/prefix");
+    return top.path("vault");
+  }
+  try {
+    auto location = store::parse_location(text);
+    if (!s3) return location;
+    auto& place = *location.s3;
+    place.endpoint = s3->text("endpoint", place.endpoint);
+    place.region = s3->text("region", place.region);
+    if (s3->has("path_style")) place.path_style = s3->yes_or_no("path_style", true);
+    place.profile = s3->text("profile", place.profile);
+    if (auto ca = s3->existing_file("ca"); !ca.empty()) place.ca = ca;
+    place.memory = s3->size("memory", place.memory, ByteCount(16 << 20), ByteCount(1ull << 30));
+    place.retry_for = s3->duration("retry_for", place.retry_for, Millis(0));
+    place.bandwidth =
+        s3->size("bandwidth", place.bandwidth, ByteCount(1 << 16), ByteCount(1ull << 36));
+    s3->finish();
+    store::check(place);
+    return location;
+  } catch (const Error& error) {
+    if (error.subject().find("://") == std::string::npos) throw;
+    top.fail_at("vault", error.subject() + ": " + error.message());
+  }
+}
+
 YAML::Node load_yaml(std::string_view yaml, const fs::path& file) {
   try {
     return YAML::Load(std::string(yaml));
@@ -316,8 +347,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   Section top(root.IsNull() ? YAML::Node(YAML::NodeType::Map) : root, "", file);
   Config c;
   c.file = file;
-  top.require("vault", "/backup/vault");
-  c.vault = top.path("vault");
+  c.vault = vault_location(top);
   if (auto s = top.section("vault_key")) c.vault_key = vault_key_section(*s);
   c.state = top.path("state", file.parent_path() / "lifeboat-state");
   c.point_every = top.is_text("point_every", "never")
@@ -356,8 +386,13 @@ Config load_config(const fs::path& file) {
 std::string config_template() {
   return R"(# What Lifeboat looks after. Leave out the section of a store that you do not have.
 
-# The vault: snapshots, the logbook and recovery points. On a disk that survives the servers.
+# The vault: snapshots, the logbook and recovery points. On a disk that survives the servers, or in an
+# object store that speaks S3: `vault: s3://bucket/prefix`, with credentials where AWS's tools look for
+# them (environment, ~/.aws, the machine's role).
 vault: /backup/vault
+# What differs from AWS's defaults, or is not in the environment; memory bounds what is under way.
+# s3: {endpoint: "https://minio.example:9000", region: eu-central-1, path_style: true, profile: backup,
+#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB}
 # With a key the vault is made encrypted (and stays so; a plain one stays plain). Who loses all its keys and the
 # recovery sheet, which `lifeboat init` prints, has lost everything in it. One of:
 # vault_key: {passphrase_file: /etc/lifeboat/vault.passphrase}

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.hpp"
+#include "store/location.hpp"
 
 namespace lifeboat::recovery {
 
@@ -78,7 +79,7 @@ struct VaultKeyConfig {
 
 struct Config {
   std::filesystem::path file;
-  std::filesystem::path vault;
+  store::Location vault;
   std::optional<VaultKeyConfig> vault_key;  // none: a plain vault
   std::filesystem::path state;              // journals of restores; default `lifeboat-state`
   Millis point_every{3600000};              // schedule of `run`; 0: it takes none

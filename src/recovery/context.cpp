@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "recovery/vault_key.hpp"
-#include "store/directory_store.hpp"
+#include "store/open_store.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -16,12 +16,8 @@ const T& section(const std::optional<T>& value, const Config& config, const char
 
 }  // namespace
 
-std::unique_ptr<store::ObjectStore> open_store(const Config& config) {
-  return std::make_unique<store::DirectoryStore>(config.vault);
-}
-
 OpenVault open_vault(const Config& config) {
-  auto store = open_store(config);
+  auto store = std::make_unique<store::MeteredStore>(store::open_store(config.vault));
   auto key = vault_key(config);
   auto vault = vault::Vault::open(*store, key ? &*key : nullptr);
   return {std::move(store), std::move(vault)};

@@ -12,7 +12,7 @@
 #include "kafka/types.hpp"
 #include "postgres/connection.hpp"
 #include "recovery/config.hpp"
-#include "store/object_store.hpp"
+#include "store/metered_store.hpp"
 #include "vault/vault.hpp"
 #include "zookeeper/tree.hpp"
 
@@ -68,12 +68,11 @@ bool answers(F&& look) {
   }
 }
 
-// The vault with the store under it.
+// The vault with the store under it, which counts what goes through.
 struct OpenVault {
-  std::unique_ptr<store::ObjectStore> store;
+  std::unique_ptr<store::MeteredStore> store;
   vault::Vault vault;
 };
-std::unique_ptr<store::ObjectStore> open_store(const Config& config);
 // With the key that vault_key() gives. Errors of Vault::open().
 OpenVault open_vault(const Config& config);
 

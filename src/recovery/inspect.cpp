@@ -80,7 +80,7 @@ void check_encryption(const Context& c, const vault::Vault& vault, Findings& f) 
 void check_vault(const Context& c, Findings& f) {
   f.guarded("vault", [&] {
     auto open = open_vault(c.config);
-    f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.string()));
+    f.ok("vault", "readable", fmt::format("{} in {}", open.vault.id(), c.config.vault.shown()));
     check_encryption(c, open.vault, f);
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
@@ -379,7 +379,7 @@ nlohmann::json archivers_of(const Context& c) {
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
   nlohmann::json out = {{"vault",
                          {{"id", vault.id()},
-                          {"path", c.config.vault.string()},
+                          {"path", c.config.vault.shown()},
                           {"encrypted", vault.encrypted()},
                           {"opened_by", vault.opened_by()}}},
                         {"now", to_string(c.clock.now())},

@@ -95,7 +95,7 @@ void postgres_recovery(RestoreSession& s) {
   const auto& config = *s.context.config.postgres;
   postgres::RecoveryTarget target;
   std::vector<std::string> words = {fs::read_symlink("/proc/self/exe").string(), "--quiet",
-                                    "wal-fetch", "--vault", s.context.config.vault.string()};
+                                    "wal-fetch", "--vault", s.context.config.vault.text()};
   if (s.vault.encrypted()) {
     give_wal_fetch_the_key(s);
     words.insert(words.end(), {"--key-file", wal_fetch_key(s.context.config).string()});
@@ -104,6 +104,11 @@ void postgres_recovery(RestoreSession& s) {
   target.restore_command = postgres::make_restore_command(words);
   target.target_time = s.plan.to;
   postgres::write_recovery_settings(config.data_directory, target, config.os_user);
+  if (s.context.config.vault.s3) {
+    s.context.reporter.note(
+        "PostgreSQL fetches WAL from " + s.context.config.vault.shown() +
+        ": its service needs credentials for it (environment, ~/.aws of its user, machine's role)");
+  }
   s.context.reporter.note("start PostgreSQL now on " + config.data_directory.string());
 }
 

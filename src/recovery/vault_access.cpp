@@ -55,11 +55,13 @@ bool user_can(const std::string& name, const std::filesystem::path& path, int mo
 }
 
 void share_vault_with_postgres(const Config& config) {
+  if (config.vault.s3) return;
   if (!config.postgres || config.postgres->os_user.empty() || ::geteuid() != 0) return;
   User user = find_user(config.postgres->os_user);
-  if (::chown(config.vault.c_str(), static_cast<uid_t>(-1), user.gid) != 0 ||
-      ::chmod(config.vault.c_str(), 02750) != 0) {
-    throw system_error(errno, config.vault.string(), "cannot give it to PostgreSQL's group");
+  const auto& vault = config.vault.directory;
+  if (::chown(vault.c_str(), static_cast<uid_t>(-1), user.gid) != 0 ||
+      ::chmod(vault.c_str(), 02750) != 0) {
+    throw system_error(errno, vault.string(), "cannot give it to PostgreSQL's group");
   }
 }
 
@@ -73,13 +75,15 @@ void check_postgres_can_fetch(const Config& config) {
         fmt::format("cannot be run by PostgreSQL's user '{}', who fetches WAL with it", user),
         "install lifeboat where that user can run it, such as /usr/local/bin");
   }
-  if (!user_can(user, config.vault / "vault", R_OK)) {
+  if (config.vault.s3) return;  // whose credentials that user will have is not known here
+  const auto& vault = config.vault.directory;
+  if (!user_can(user, vault / "vault", R_OK)) {
     throw Error(
-        Code::denied, config.vault.string(),
+        Code::denied, vault.string(),
         fmt::format("cannot be read by PostgreSQL's user '{}', who fetches WAL from it", user),
         fmt::format("chgrp -R {0} {1} && chmod -R g+rX {1}, and let '{0}' into the folders "
                     "above it",
-                    user, config.vault.string()));
+                    user, vault.string()));
   }
 }
 

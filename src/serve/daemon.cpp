@@ -153,7 +153,8 @@ void release_what_a_crash_held(const recovery::Context& context) {
 
 }  // namespace
 
-void run_daemon(const recovery::Context& context, vault::Vault vault) {
+void run_daemon(const recovery::Context& context, vault::Vault vault,
+                const store::MeteredStore& store) {
   auto daemon = recovery::ArchiverLock::take_daemon(context.config);
   if (!daemon) {
     throw Error(Code::refused, context.config.file.string(),
@@ -173,7 +174,8 @@ void run_daemon(const recovery::Context& context, vault::Vault vault) {
   std::optional<MetricsServer> metrics;
   if (!context.config.metrics_listen.empty()) {
     metrics.emplace(context.config.metrics_listen, [&] {
-      return metrics_text(archiver.status(), watch.last(), context.clock.now());
+      return metrics_text(archiver.status(), watch.last(), context.clock.now()) +
+             traffic_text(store.traffic());
     });
     spdlog::info("metrics at http://{}/metrics", context.config.metrics_listen);
   }

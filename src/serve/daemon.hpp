@@ -9,7 +9,8 @@ namespace lifeboat::serve {
 // once when the vault has none, or the newest is older than that). A point that fails is logged and
 // tried again at the next turn (at most a minute later); archiving goes on. Returns when cancelled,
 // with everything that was received made durable. Error(refused) when another `run` of this
-// lifeboat.yaml is alive.
-void run_daemon(const recovery::Context& context, vault::Vault vault);
+// lifeboat.yaml is alive. `store` is the vault's, for the metrics.
+void run_daemon(const recovery::Context& context, vault::Vault vault,
+                const store::MeteredStore& store);
 
 }  // namespace lifeboat::serve

@@ -50,8 +50,12 @@ class Text {
     out_ += fmt::format("{} {}\n", name_, value);
   }
   template <typename Value>
+  void of(const char* label, const std::string& what, Value value) {
+    out_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name_, label, escaped(what), value);
+  }
+  template <typename Value>
   void of_log(const std::string& log, Value value) {
-    out_ += fmt::format("{}{{log=\"{}\"}} {}\n", name_, escaped(log), value);
+    of("log", log, value);
   }
   std::string take() { return std::move(out_); }
 
@@ -126,6 +130,29 @@ std::string metrics_text(const recovery::ArchiveStatus& status,
   Text text;
   archived_metrics(text, status);
   if (watched) watched_metrics(text, *watched, now);
+  return text.take();
+}
+
+std::string traffic_text(const store::Traffic& traffic) {
+  Text text;
+  auto each = [&](const char* name, const char* help, auto&& value) {
+    text.family(name, "counter", help);
+    for (int i = 0; i < store::kOps; ++i) {
+      const auto op = static_cast<store::Op>(i);
+      text.of("call", std::string(to_string(op)), value(traffic.of(op)));
+    }
+  };
+  using Kind = store::Traffic::Kind;
+  each("lifeboat_store_calls_total", "Calls of the vault's store",
+       [](const Kind& kind) { return kind.calls; });
+  each("lifeboat_store_failures_total", "Calls that failed, after all tries",
+       [](const Kind& kind) { return kind.failed; });
+  each("lifeboat_store_seconds_total", "Time in these calls",
+       [](const Kind& kind) { return kind.seconds; });
+  each("lifeboat_store_sent_bytes_total", "Bytes written",
+       [](const Kind& kind) { return kind.sent.value; });
+  each("lifeboat_store_received_bytes_total", "Bytes read",
+       [](const Kind& kind) { return kind.received.value; });
   return text.take();
 }
 

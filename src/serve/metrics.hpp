@@ -6,12 +6,16 @@
 
 #include "recovery/archive.hpp"
 #include "serve/watch.hpp"
+#include "store/metered_store.hpp"
 
 namespace lifeboat::serve {
 
 // Prometheus' text format, version 0.0.4. Pure. `watched`: nothing yet when it is nullopt.
 std::string metrics_text(const recovery::ArchiveStatus& status,
                          const std::optional<Watched>& watched, Timestamp now);
+
+// What went through the vault's store, in the same format. Pure.
+std::string traffic_text(const store::Traffic& traffic);
 
 // Answers GET /metrics on a thread of its own.
 class MetricsServer {

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <memory>
+
 #include "store/object_store.hpp"
 
 namespace lifeboat::store {
 
-// Passes every call on: the base of decorators, which override what they change. The inner store
-// must outlive it.
+// Passes every call on: the base of decorators, which override what they change.
 class ForwardingStore : public ObjectStore {
  public:
+  // The inner store must outlive it.
   explicit ForwardingStore(ObjectStore& inner) : inner_(inner) {}
+  explicit ForwardingStore(std::unique_ptr<ObjectStore> inner)
+      : owned_(std::move(inner)), inner_(*owned_) {}
 
   std::optional<std::string> get(const std::string& name) override { return inner_.get(name); }
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
@@ -35,6 +39,7 @@ class ForwardingStore : public ObjectStore {
   ObjectStore& inner() { return inner_; }
 
  private:
+  std::unique_ptr<ObjectStore> owned_;
   ObjectStore& inner_;
 };
 

@@ -11,26 +11,13 @@ void FullStore::add_room(ByteCount more) {
   room_ = room_ + more.value;
 }
 
-void FullStore::take(ByteCount size) {
-  std::lock_guard lock(mutex_);
-  if (size > room_) throw system_error(ENOSPC, describe(), "cannot write");
-  room_ = ByteCount(room_ - size);
-}
-
-void FullStore::put(const std::string& name, std::string_view bytes) {
-  take(ByteCount(bytes.size()));
-  inner().put(name, bytes);
-}
-
-PutResult FullStore::put_if_absent(const std::string& name, std::string_view bytes) {
-  take(ByteCount(bytes.size()));
-  return inner().put_if_absent(name, bytes);
-}
-
-PutResult FullStore::put_if_unchanged(const std::string& name, std::string_view bytes,
-                                      const std::string& seen_version) {
-  take(ByteCount(bytes.size()));
-  return inner().put_if_unchanged(name, bytes, seen_version);
+void FullStore::around(Call& call, const Answer&, const std::function<void()>& pass_on) {
+  {
+    std::lock_guard lock(mutex_);
+    if (call.sent > room_) throw system_error(ENOSPC, describe(), "cannot write");
+    room_ = ByteCount(room_ - call.sent);
+  }
+  pass_on();
 }
 
 }  // namespace lifeboat::store

@@ -12,7 +12,9 @@
 namespace lifeboat::store {
 
 // What the store says of one object. `version` changes whenever the object's content changes; it is
-// opaque (an ETag on S3, size and a modification time that only grows in a directory).
+// opaque (an ETag on S3, size and a modification time that only grows in a directory). Where it is
+// an ETag, a content that comes back brings its version back: what is compared and swapped should
+// hold something that never comes back.
 struct ObjectInfo {
   std::string name;
   ByteCount size;

@@ -37,6 +37,16 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"vault: /v\nkafka:\n  include: [x]\n", 3, "'bootstrap' is missing in 'kafka'"},
         Wrong{"kafka:\n  bootstrap: [a:1]\n", 1, "'vault' is missing"},
         Wrong{"vault: /v\nkafka:\n", 2, "has no value"},
+        Wrong{"vault: /v\ns3: {region: x}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'s3' goes with a vault"},
+        Wrong{"vault: s3://x\nkafka:\n  bootstrap: [a:1]\n", 1, "no bucket's name"},
+        Wrong{"vault: s3://abc/..\nkafka:\n  bootstrap: [a:1]\n", 1, "no prefix"},
+        Wrong{"vault: s3://abc\ns3:\n  endpoint: minio\nkafka:\n  bootstrap: [a:1]\n", 1,
+              "'minio' is no endpoint"},
+        Wrong{"vault: s3://abc\ns3:\n  bucket: b\nkafka:\n  bootstrap: [a:1]\n", 3,
+              "unknown key 'bucket'"},
+        Wrong{"vault: s3://abc\ns3:\n  memory: 1MiB\nkafka:\n  bootstrap: [a:1]\n", 3,
+              "'memory' must be a size"},
         Wrong{"vault: /v\nkafka: yes\n", 2, "must be a mapping"},
         Wrong{"vault: [a]\nkafka:\n  bootstrap: [a:1]\n", 1, "'vault' must be a text"},
         Wrong{"vault: /v\nflush_interval: soon\nkafka:\n  bootstrap: [a:1]\n", 2,
@@ -85,7 +95,8 @@ TEST(Config, ArchiversThatShareTheWorkTakeNoPoints) {
 
 TEST(Config, DefaultsAndRelativePaths) {
   auto c = parse_config("vault: v\nkafka:\n  bootstrap: [a:1, b:2]\n", "/etc/lb/lifeboat.yaml");
-  EXPECT_EQ(c.vault, "/etc/lb/v");
+  EXPECT_EQ(c.vault.directory, "/etc/lb/v");
+  EXPECT_FALSE(c.vault.s3);
   EXPECT_EQ(c.state, "/etc/lb/lifeboat-state");
   EXPECT_EQ(c.kafka->bootstrap, (std::vector<std::string>{"a:1", "b:2"}));
   EXPECT_EQ(c.kafka->include, std::vector<std::string>{"*"});
@@ -132,6 +143,21 @@ TEST(Units, DurationsAndSizes) {
   for (const char* wrong : {"", "MiB", "-1", "1mb", "99999999999999999999"}) {
     EXPECT_FALSE(parse_size(wrong)) << wrong;
   }
+}
+
+TEST(Config, AVaultInS3) {
+  auto c = parse_config(
+      "vault: s3://bucket/a/b\ns3: {endpoint: \"http://h:1\", region: r, path_style: false, "
+      "profile: p, memory: 32MiB, retry_for: 1m, bandwidth: 1MiB}\nkafka:\n  bootstrap: [a:1]\n",
+      "/etc/lb/lifeboat.yaml");
+  ASSERT_TRUE(c.vault.s3);
+  EXPECT_EQ(c.vault.text(),
+            "s3://bucket/a/b?endpoint=http://h:1&region=r&path_style=false&profile=p");
+  EXPECT_EQ(c.vault.s3->memory, ByteCount(32 << 20));
+  EXPECT_EQ(c.vault.s3->retry_for, Millis(60'000));
+  EXPECT_EQ(c.vault.s3->bandwidth, ByteCount(1 << 20));
+  EXPECT_EQ(parse_config("vault: s3://bucket\nkafka:\n  bootstrap: [a:1]\n", "/x").vault.shown(),
+            "s3://bucket");
 }
 
 }  // namespace

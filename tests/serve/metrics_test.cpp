@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include "base/error.hpp"
+#include "store/memory_store.hpp"
 
 namespace lifeboat::serve {
 namespace {
@@ -47,6 +48,22 @@ TEST(Metrics, SayWhatIsKnown) {
   EXPECT_TRUE(has(text, "lifeboat_vault_failing 0")) << text;
   // Before anything was looked at, nothing is said of it.
   EXPECT_EQ(metrics_text(status(), std::nullopt, Timestamp(0)).find("points"), std::string::npos);
+}
+
+TEST(Metrics, TellWhatWentThroughTheStore) {
+  store::MeteredStore store(std::make_unique<store::MemoryStore>());
+  store.put("a", "12345");
+  store.get("a");
+  store.get("none");
+  auto text = traffic_text(store.traffic());
+  for (const char* line : {"# TYPE lifeboat_store_calls_total counter\n",
+                           "lifeboat_store_calls_total{call=\"get\"} 2\n",
+                           "lifeboat_store_calls_total{call=\"list\"} 0\n",
+                           "lifeboat_store_failures_total{call=\"put\"} 0\n",
+                           "lifeboat_store_sent_bytes_total{call=\"put\"} 5\n",
+                           "lifeboat_store_received_bytes_total{call=\"get\"} 5\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
 }
 
 TEST(Metrics, AreServedUntilTheEnd) {

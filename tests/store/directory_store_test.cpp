@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <set>
 
 #include "base/error.hpp"
 #include "store_fixture.hpp"
@@ -57,6 +58,16 @@ TEST(DirectoryStore, CreateMakesTheParents) {
   DirectoryStore::create(path);
   DirectoryStore(path).put("x", "y");
   EXPECT_EQ(DirectoryStore(path).get("x"), "y");
+}
+
+TEST(DirectoryStore, AContentThatComesBackHasAnotherVersion) {
+  TemporaryDirectory directory;
+  DirectoryStore store(directory.path());
+  std::set<std::string> seen;
+  for (int i = 0; i < 300; ++i) {
+    store.put("v", i % 2 == 0 ? "a" : "b");
+    EXPECT_TRUE(seen.insert(store.stat("v")->version).second) << "change " << i;
+  }
 }
 
 TEST(DirectoryStore, OneOfManyProcessesCreates) {

@@ -1,0 +1,135 @@
+#include "store/probe.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <barrier>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace lifeboat::store {
+namespace {
+
+const std::string kRecord = "capabilities";
+
+// Removes the probe's object at the end, whatever happened.
+struct Probed {
+  ObjectStore& store;
+  std::string name;
+  ~Probed() {
+    try {
+      store.remove(name);
+    } catch (const Error&) {  // a small object below probe/ stays; nobody reads it
+    }
+  }
+};
+
+// Every writer's result, all having begun at once. The first exception is thrown again.
+std::vector<PutResult> race(int writers, const std::function<PutResult(int)>& write) {
+  std::vector<PutResult> results(static_cast<std::size_t>(writers));
+  std::exception_ptr failure;
+  std::mutex mutex;
+  std::barrier start(writers);
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < writers; ++i) {
+      threads.emplace_back([&, i] {
+        start.arrive_and_wait();
+        try {
+          results[static_cast<std::size_t>(i)] = write(i);
+        } catch (...) {
+          std::lock_guard lock(mutex);
+          failure = std::current_exception();
+        }
+      });
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return results;
+}
+
+// What is wrong with the outcome; empty when one writer won and its bytes are there.
+std::string judge(ObjectStore& store, const std::string& name, const std::string& before,
+                  const std::vector<PutResult>& results, const char* what) {
+  int winner = -1, winners = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i] != PutResult::written) continue;
+    winner = static_cast<int>(i);
+    ++winners;
+  }
+  if (winners != 1) {
+    return fmt::format("{} of {} writers were each told that {} theirs", winners, results.size(),
+                       what);
+  }
+  if (store.get(name) != before + std::to_string(winner)) {
+    return fmt::format("the writer that was told that {} its own was written over", what);
+  }
+  return "";
+}
+
+std::string race_to_create(ObjectStore& store, const std::string& name, int writers) {
+  Probed probed{store, name};
+  auto create = [&](int i) { return store.put_if_absent(name, "by " + std::to_string(i)); };
+  auto wrong = judge(store, name, "by ", race(writers, create), "the new object is");
+  if (wrong.empty() && store.put_if_absent(name, "late") != PutResult::exists) {
+    wrong = "an object that is there was created once more";
+  }
+  return wrong;
+}
+
+std::string race_to_replace(ObjectStore& store, const std::string& name, int writers) {
+  Probed probed{store, name};
+  store.put(name, "before");
+  const auto seen = store.stat(name);
+  if (!seen) return "an object that was written is not there";
+  auto replace = [&](int i) {
+    return store.put_if_unchanged(name, "after " + std::to_string(i), seen->version);
+  };
+  auto wrong = judge(store, name, "after ", race(writers, replace), "the replaced object is");
+  if (wrong.empty() && store.put_if_unchanged(name, "late", seen->version) != PutResult::changed) {
+    wrong = "an object that had changed was replaced all the same";
+  }
+  return wrong;
+}
+
+}  // namespace
+
+Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& options) {
+  std::string create, replace;
+  const auto prefix = "probe/" + random.hex(16) + "-";
+  for (int round = 0; round < options.rounds; ++round) {
+    const auto name = prefix + std::to_string(round);
+    if (create.empty()) create = race_to_create(store, name + "-create", options.writers);
+    if (replace.empty()) replace = race_to_replace(store, name + "-replace", options.writers);
+  }
+  Capabilities out{create.empty(), replace.empty(), create};
+  if (!replace.empty()) out.what += (create.empty() ? "" : "; ") + replace;
+  return out;
+}
+
+void record(ObjectStore& store, const Capabilities& c) {
+  store.put(kRecord, nlohmann::json{{"put_if_absent", c.put_if_absent},
+                                    {"put_if_unchanged", c.put_if_unchanged},
+                                    {"what", c.what}}
+                         .dump());
+}
+
+std::optional<Capabilities> recorded(ObjectStore& store) {
+  const auto text = store.get(kRecord);
+  const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    return Capabilities{json.at("put_if_absent").get<bool>(),
+                        json.at("put_if_unchanged").get<bool>(), json.value("what", "")};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace lifeboat::store

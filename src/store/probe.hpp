@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/random.hpp"
+#include "store/object_store.hpp"
+
+namespace lifeboat::store {
+
+// What a store was seen to do when several writers raced for one object. Some servers take a
+// condition and ignore it, others look first and then write.
+struct Capabilities {
+  bool put_if_absent = false;     // of several writers one creates, the others are told `exists`
+  bool put_if_unchanged = false;  // of several that saw one version one replaces it
+  std::string what;               // what was seen instead; empty: both hold
+
+  bool several_writers() const { return put_if_absent && put_if_unchanged; }
+};
+
+struct ProbeOptions {
+  int writers = 4;
+  int rounds = 3;
+};
+
+// Lets writers race on objects below probe/, which it removes. A store that keeps them apart passes
+// always; one that does not may pass when no two writers met, so ask again now and then.
+Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& options = {});
+
+// What the last probe found, kept in the store as the object `capabilities` (JSON). nullopt: none
+// was recorded, or it cannot be read.
+void record(ObjectStore& store, const Capabilities& capabilities);
+std::optional<Capabilities> recorded(ObjectStore& store);
+
+}  // namespace lifeboat::store

@@ -1,0 +1,101 @@
+#include "store/probe.hpp"
+
+#include <gtest/gtest.h>
+
+#include "s3_fixture.hpp"
+#include "store/forwarding_store.hpp"
+#include "store/memory_store.hpp"
+#include "store/s3_store.hpp"
+#include "store_fixture.hpp"
+
+namespace lifeboat::store {
+namespace {
+
+// A server that takes conditions and does not look at them.
+class Careless : public ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  bool creates = false, replaces = false;
+
+  PutResult put_if_absent(const std::string& name, std::string_view bytes) override {
+    if (!creates) return ForwardingStore::put_if_absent(name, bytes);
+    put(name, bytes);
+    return PutResult::written;
+  }
+  PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                             const std::string& seen) override {
+    if (!replaces) return ForwardingStore::put_if_unchanged(name, bytes, seen);
+    put(name, bytes);
+    return PutResult::written;
+  }
+};
+
+std::size_t objects_in(ObjectStore& store) {
+  std::size_t n = 0;
+  store.list("", [&](const ObjectInfo&) { ++n; });
+  return n;
+}
+
+TEST(Probe, StoresThatKeepWritersApart) {
+  Random random(1);
+  MemoryStore memory;
+  TemporaryDirectory directory;
+  DirectoryStore disk(directory.path());
+  S3Store seaweedfs(s3_place("seaweedfs"));
+  for (ObjectStore* store : {static_cast<ObjectStore*>(&memory), static_cast<ObjectStore*>(&disk),
+                             static_cast<ObjectStore*>(&seaweedfs)}) {
+    auto found = probe(*store, random);
+    EXPECT_TRUE(found.several_writers()) << store->describe() << ": " << found.what;
+    EXPECT_EQ(found.what, "");
+    EXPECT_EQ(objects_in(*store), 0u);
+  }
+}
+
+TEST(Probe, OneThatLooksAndThenWritesIsFoundOut) {
+  Random random(1);
+  S3Store store(s3_place("s3proxy"));
+  Capabilities found;
+  for (int i = 0; i < 100 && (i == 0 || found.put_if_unchanged); ++i) found = probe(store, random);
+  EXPECT_TRUE(found.put_if_absent) << found.what;
+  EXPECT_FALSE(found.put_if_unchanged);
+  EXPECT_NE(found.what, "");
+  EXPECT_EQ(objects_in(store), 0u);
+}
+
+TEST(Probe, ConditionsThatAreNotLookedAtAreFoundOut) {
+  struct {
+    bool creates, replaces;
+  } table[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+  for (const auto& row : table) {
+    Random random(1);
+    MemoryStore memory;
+    Careless store(memory);
+    store.creates = row.creates;
+    store.replaces = row.replaces;
+    auto found = probe(store, random, {.writers = 2, .rounds = 1});
+    EXPECT_EQ(found.put_if_absent, !row.creates);
+    EXPECT_EQ(found.put_if_unchanged, !row.replaces);
+    EXPECT_EQ(found.what.empty(), !row.creates && !row.replaces) << found.what;
+    EXPECT_EQ(objects_in(memory), 0u);
+  }
+}
+
+TEST(Probe, WhatWasFoundIsRecorded) {
+  MemoryStore store;
+  EXPECT_FALSE(recorded(store));
+  record(store, {true, false, "lost \"updates\""});
+  auto found = recorded(store).value();
+  EXPECT_TRUE(found.put_if_absent);
+  EXPECT_FALSE(found.put_if_unchanged);
+  EXPECT_EQ(found.what, "lost \"updates\"");
+  record(store, {true, true, ""});
+  EXPECT_TRUE(recorded(store)->several_writers());
+  for (const char* damaged :
+       {"", "{", "[]", "{}", "{\"put_if_absent\": 1, \"put_if_unchanged\": 2}"}) {
+    store.put("capabilities", damaged);
+    EXPECT_FALSE(recorded(store)) << damaged;
+  }
+}
+
+}  // namespace
+}  // namespace lifeboat::store

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <stdlib.h>
+
+#include <fstream>
+#include <string>
+
+#include "base/random.hpp"
+#include "store/location.hpp"
+#include "support/stack_fixture.hpp"
+
+namespace lifeboat::store {
+
+// What the stack says of an S3 server that lives until the end of the test program. Its keys are a
+// profile with its name; the profile wrong-secret has SeaweedFS' access key.
+inline nlohmann::json s3_server(const std::string& name) {
+  const auto& stack = test::StackProcess::shared({"seaweedfs", "s3proxy"});
+  static const bool credentials_written = [&] {
+    const auto file = stack.folder() / "credentials";
+    std::ofstream out(file);
+    for (const char* each : {"seaweedfs", "s3proxy"}) {
+      const auto server = stack.info().at(each);
+      out << "[" << each << "]\naws_access_key_id = " << server.at("access_key").get<std::string>()
+          << "\naws_secret_access_key = " << server.at("secret_key").get<std::string>() << "\n";
+    }
+    out << "[wrong-secret]\naws_access_key_id = "
+        << stack.info().at("seaweedfs").at("access_key").get<std::string>()
+        << "\naws_secret_access_key = wrong\n";
+    out.close();
+    ::setenv("AWS_SHARED_CREDENTIALS_FILE", file.c_str(), 1);
+    ::setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+    ::setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    return true;
+  }();
+  static_cast<void>(credentials_written);
+  return stack.info().at(name);
+}
+
+// A prefix of its own on that server.
+inline S3Location s3_place(const std::string& server_name) {
+  const auto server = s3_server(server_name);
+  S3Location place;
+  place.bucket = server.at("bucket");
+  place.prefix = "test-" + Random().hex(12);
+  place.endpoint = server.at("endpoint");
+  place.region = server.at("region");
+  place.profile = server_name;
+  return place;
+}
+
+}  // namespace lifeboat::store
