@@ -136,7 +136,7 @@ int import_sheet(const Globals& globals, const KeyOptions& options) {
     throw Error(Code::usage, options.file, "is a key file, not a recovery sheet",
                 "name it as vault_key: {key_file: …} in lifeboat.yaml");
   }
-  auto store = store::open_store(session.config().vault);
+  auto store = std::make_unique<store::MeteredStore>(store::open_store(session.config().vault));
   auto vault = vault::Vault::open(*store, &sheet);
   recovery::OpenVault open{std::move(store), std::move(vault)};
   bool named = options.passphrase_file.empty() && options.key_file.empty();

@@ -1,0 +1,87 @@
+#include "recovery/config.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+constexpr const char* kTemplate =
+    R"(# What Lifeboat looks after. Leave out the section of a store that you do not have.
+
+# The vault: snapshots, the logbook and recovery points. On a disk that survives the servers, or in an
+# object store that speaks S3: `vault: s3://bucket/prefix`, with credentials where AWS's tools look for
+# them (environment, ~/.aws, the machine's role).
+vault: /backup/vault
+# What differs from AWS's defaults, or is not in the environment; memory bounds what is under way.
+# s3: {endpoint: "https://minio.example:9000", region: eu-central-1, path_style: true, profile: backup,
+#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB}
+# With a key the vault is made encrypted (and stays so; a plain one stays plain). Who loses all its keys and the
+# recovery sheet, which `lifeboat init` prints, has lost everything in it. One of:
+# vault_key: {passphrase_file: /etc/lifeboat/vault.passphrase}
+# vault_key: {key_file: /etc/lifeboat/vault.key}             # made by `lifeboat init` when it is not there
+# vault_key: {passphrase_command: "pass show lifeboat"}
+# vault_key: {passphrase_env: VAULT_PASSPHRASE}
+# How often `lifeboat run` takes a recovery point (or never), and how often the logbook is made durable: what is
+# older than flush_interval (and a little) survives the loss of any store.
+point_every: 1h
+flush_interval: 5s
+# Small objects of the logbook become larger ones in the background; these are the defaults.
+# logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
+# `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.
+# alarm_before: 1h
+# Prometheus' endpoint of `lifeboat run`; without it there is none.
+# metrics: {listen: 127.0.0.1:9187}
+
+postgres:
+  # A role with REPLICATION and, for `check`, pg_monitor.
+  url: postgresql://lifeboat@127.0.0.1:5432/postgres
+  # password_file: /etc/lifeboat/postgres.password
+  slot: lifeboat
+  # Where a restore puts the cluster, and whose files these are.
+  data_directory: /var/lib/postgresql/15/main
+  os_user: postgres
+
+kafka:
+  bootstrap: [127.0.0.1:9092]
+  # By TLS (SSL and SASL_SSL listeners). ca: who signed the brokers' certificates, if not an authority
+  # that this machine trusts anyway; cert and key only for brokers that ask for a certificate.
+  # tls:
+  #   ca: /etc/lifeboat/kafka-ca.pem
+  #   cert: /etc/lifeboat/kafka-client.pem
+  #   key: /etc/lifeboat/kafka-client.key
+  #   key_password_file: /etc/lifeboat/kafka-client.password
+  #   verify_hostname: true
+  # With a password (SASL_SSL and SASL_PLAINTEXT listeners): PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+  # sasl:
+  #   mechanism: SCRAM-SHA-512
+  #   username: lifeboat
+  #   password_file: /etc/lifeboat/kafka.password
+  # Topics by pattern: * is any run of characters, ? is one; exclude wins.
+  include: ["*"]
+  # exclude: ["debug-*"]
+  # Several archivers, each with a lifeboat.yaml and a state folder of its own and the same vault, share
+  # the partitions as members of this consumer group. All but one have `point_every: never`.
+  # archiver_group: lifeboat-archivers
+  # The log.dirs of each broker id, if this machine reaches them: then a lost Kafka gets its partitions
+  # back with their original offsets.
+  # log_dirs: {"0": [/var/lib/kafka]}
+
+clickhouse:
+  url: http://127.0.0.1:8123
+  user: default
+  # password_file: /etc/lifeboat/clickhouse.password
+  # databases: [posthog]
+  # A disk of the server's configuration that <backups><allowed_disk> names, and the same folder as
+  # this machine sees it. Keep it with the vault: a restore needs both.
+  backup_disk: backups
+  backup_path: /backup/vault/clickhouse
+
+zookeeper:
+  connect: 127.0.0.1:2181
+)";
+
+}  // namespace
+
+std::string config_template() {
+  return kTemplate;
+}
+
+}  // namespace lifeboat::recovery
