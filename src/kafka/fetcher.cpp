@@ -20,6 +20,9 @@ namespace {
 constexpr Millis kTick{50};
 constexpr Millis kFirstPause{100};
 constexpr Millis kLongestPause{1000};
+// A broker answers the requests of one connection one after the other: on two, it prepares an
+// answer while the other one's is taken in.
+constexpr int kLanes = 2;
 
 bool is_cancelled(const std::exception_ptr& failure) {
   try {
@@ -78,12 +81,13 @@ struct Fetcher::State {
   std::condition_variable changed;
   std::map<LogId, std::unique_ptr<FollowedLog>> logs;
   std::map<BrokerId, BrokerInfo> brokers;
+  std::map<BrokerId, int> lanes_given;
   bool refresh_wanted = false;
   std::uint64_t share_seen = 0;
   std::optional<std::chrono::steady_clock::time_point> refreshed;
   std::exception_ptr failure;
 
-  std::map<BrokerId, std::thread> threads;  // only run() touches it
+  std::map<Lane, std::thread> threads;  // only run() touches it
   std::string last_trouble;
 
   bool chosen(const TopicInfo& topic) const {
@@ -110,8 +114,8 @@ struct Fetcher::State {
   }
   void refresh(Cluster& cluster, const Cancel& stop);
   void follow(const ClusterInfo& info);
-  void read_from(BrokerId id, const Cancel& stop);
-  std::vector<FollowedLog*> borrow(BrokerId id);
+  void read_from(Lane lane, const Cancel& stop);
+  std::vector<FollowedLog*> borrow(Lane lane);
   void give_back(const std::vector<FollowedLog*>& borrowed, bool refresh_now);
   BrokerInfo address_of(BrokerId id) {
     std::lock_guard lock(mutex);
@@ -145,6 +149,9 @@ void Fetcher::State::follow(const ClusterInfo& info) {
         spdlog::debug("kafka: following {}", to_string(id));
       }
       log->leader = partition.leader;
+      if (log->lane.broker != partition.leader) {
+        log->lane = {partition.leader, lanes_given[partition.leader]++ % kLanes};
+      }
       log->leader_epoch = partition.leader_epoch;
       const bool ours = options.share == nullptr || options.share->has({topic.name, partition.id});
       if (log->ours && !ours) log->restart = true;
@@ -172,12 +179,12 @@ void Fetcher::State::refresh(Cluster& cluster, const Cancel& stop) {
   }
 }
 
-std::vector<FollowedLog*> Fetcher::State::borrow(BrokerId id) {
+std::vector<FollowedLog*> Fetcher::State::borrow(Lane lane) {
   std::unique_lock lock(mutex);
   std::vector<FollowedLog*> borrowed;
   const auto now = clock.steady();
   for (auto& [_, log] : logs) {
-    if (log->leader != id || log->busy || !log->ours) continue;
+    if (log->leader != lane.broker || log->lane != lane || log->busy || !log->ours) continue;
     if (std::exchange(log->restart, false)) log->forget();
     if (log->stopped || log->not_before > now) continue;
     log->busy = true;
@@ -194,17 +201,17 @@ void Fetcher::State::give_back(const std::vector<FollowedLog*>& borrowed, bool r
   for (auto* log : borrowed) log->busy = false;
 }
 
-void Fetcher::State::read_from(BrokerId id, const Cancel& stop) {
+void Fetcher::State::read_from(Lane lane, const Cancel& stop) {
   LeaderReader reader(config, options, sink, clock, stop);
   Millis pause = kFirstPause;
   std::string trouble;
   while (!stop.requested()) {
-    const auto borrowed = borrow(id);
+    const auto borrowed = borrow(lane);
     if (borrowed.empty()) continue;
     std::optional<Error> broken;
     bool refresh_now = true;
     try {
-      refresh_now = reader.read(address_of(id), borrowed);
+      refresh_now = reader.read(address_of(lane.broker), borrowed);
     } catch (Error& error) {
       if (error.code() == Code::unsupported) throw;
       broken = std::move(error);
@@ -216,7 +223,8 @@ void Fetcher::State::read_from(BrokerId id, const Cancel& stop) {
       continue;
     }
     if (stop.requested()) return;
-    if (trouble != broken->what()) spdlog::warn("kafka: broker {}: {}", id, broken->what());
+    if (trouble != broken->what())
+      spdlog::warn("kafka: broker {}: {}", lane.broker, broken->what());
     trouble = broken->what();
     stop.sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
@@ -230,16 +238,19 @@ void Fetcher::run(const Cancel& cancel) {
   const auto start_threads = [&] {
     std::lock_guard lock(s.mutex);
     for (const auto& broker : s.brokers) {
-      if (s.threads.contains(broker.first)) continue;
-      s.threads[broker.first] = std::thread([&s, &stop, id = broker.first] {
-        try {
-          s.read_from(id, stop);
-        } catch (const SinkFailure& failure) {
-          s.fail(failure.cause, stop);
-        } catch (...) {
-          s.fail(std::current_exception(), stop);
-        }
-      });
+      for (int number = 0; number < kLanes; ++number) {
+        auto& thread = s.threads[{broker.first, number}];
+        if (thread.joinable()) continue;
+        thread = std::thread([&s, &stop, lane = Lane{broker.first, number}] {
+          try {
+            s.read_from(lane, stop);
+          } catch (const SinkFailure& failure) {
+            s.fail(failure.cause, stop);
+          } catch (...) {
+            s.fail(std::current_exception(), stop);
+          }
+        });
+      }
     }
   };
   // Passes the caller's wish on while cluster.metadata() blocks.

@@ -41,7 +41,7 @@ struct Divergence {
   std::string why;
 };
 
-// Where fetched batches go. Called from several threads at once, one a broker; calls for one log
+// Where fetched batches go. Called from several threads at once, two a broker; calls for one log
 // never overlap. What it throws ends Fetcher::run(), which throws it on.
 class FetchSink {
  public:
@@ -79,7 +79,7 @@ struct FetchOptions {
   // must outlive the fetcher.
   const FetchShare* share = nullptr;
   // A single batch that is larger is still fetched whole, up to max_answer.
-  ByteCount max_bytes_per_partition{1u << 20};
+  ByteCount max_bytes_per_partition{2u << 20};
   ByteCount max_bytes_per_response{4u << 20};
   ByteCount max_answer{128u << 20};  // an answer that says it is longer is refused
   Millis max_wait{250};              // how long a broker may keep an empty answer back
@@ -87,10 +87,10 @@ struct FetchOptions {
 };
 
 // Follows all partitions of the chosen topics by raw Fetch (v13: asked by topic id), to the high
-// watermark, control batches and aborted transactions included. One thread and one connection a
-// broker. Survives brokers that go and come back, leaders that move, topics and partitions that
+// watermark, control batches and aborted transactions included. Two threads and connections
+// a broker. Survives brokers that go and come back, leaders that move, topics and partitions that
 // appear or vanish; a topic or a whole cluster made anew is followed as new logs.
-// Memory: per broker one answer, those that the sink holds, and up to four to be filled again.
+// Memory: per connection one answer, those that the sink holds, and up to four to be filled again.
 class Fetcher {
  public:
   Fetcher(Config config, FetchOptions options, FetchSink& sink, Clock& clock);

@@ -9,6 +9,13 @@
 
 namespace lifeboat::kafka {
 
+// One of the connections to a broker.
+struct Lane {
+  BrokerId broker{-1};
+  int number = 0;
+  friend auto operator<=>(const Lane&, const Lane&) = default;
+};
+
 // How far one log was fetched. What stands before `asked_epoch` belongs to the fetcher's lock;
 // the rest to the thread that has borrowed it (busy).
 struct FollowedLog {
@@ -17,6 +24,7 @@ struct FollowedLog {
   const LogId id;
   BrokerId leader{-1};
   LeaderEpoch leader_epoch{-1};
+  Lane lane;  // on which it is asked for
   bool busy = false;
   bool ours = true;      // in FetchOptions::share
   bool restart = false;  // begins with resume_at() when it is borrowed next
