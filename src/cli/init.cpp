@@ -46,7 +46,9 @@ int init(const Globals& globals, const InitOptions& options) {
   auto vault = make_vault(session, options);
   if (!globals.json) tell(session, vault, options);
   auto findings = recovery::check_all(session.context());
-  if (!options.dry_run) findings.push_back(recovery::check_writers(session.context()));
+  if (vault.made && !options.dry_run) {
+    findings.push_back(recovery::check_writers(session.context()));
+  }
   if (globals.json) {
     print_document({{"config", session.config().file.string()},
                     {"wrote_config", false},

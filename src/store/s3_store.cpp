@@ -124,6 +124,10 @@ struct S3Store::Upload {
     r.headers.emplace_back("Content-Type", "application/xml");
     r.body = document;
     auto response = store.client_.send(std::move(r));
+    // The answer may begin before its outcome is known; the library sees most of these.
+    if (response.ok() && !xml_text(response.body, "Code").empty()) {
+      response.failure = "an error in an answer that began with 200";
+    }
     completed = response.ok();
     return response;
   }

@@ -65,7 +65,7 @@ class S3Vault(unittest.TestCase):
 
     def test_backup_and_restore(self):
         first = self.run_well("init")
-        self.assertIn("made vault", first.err)
+        self.assertIn("made a plain vault", first.err)
         self.assertIn("is there already", self.run_well("init").err)
         sql(self.info(), "CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) n")
         self.run_well("backup")
