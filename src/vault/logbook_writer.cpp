@@ -290,11 +290,9 @@ struct LogbookWriter::Impl {
   }
 
   void write(Batch batch) {
-    std::string name = logbook_name({incarnation, sequence});
     std::vector<Extent> extents;
-    LogbookObject object(name, options.zstd_level, vault.sealing(), room_for(batch));
-    auto parts = build(object, batch, extents);
-    if (!store_until_done(name, parts)) return;  // being destroyed: it was never durable
+    const auto size = write_object(batch, extents);
+    if (!size) return;  // being destroyed: it was never durable
     ++sequence;
     std::function<void(const std::vector<Extent>&)> call;
     {
@@ -307,8 +305,19 @@ struct LogbookWriter::Impl {
     writing_memory = 0;
     writing_bytes = 0;
     ++status.objects;
-    for (auto part : parts) status.stored_bytes = status.stored_bytes + part.size();
+    status.stored_bytes = status.stored_bytes + *size;
     progress.notify_all();
+  }
+
+  // Its size; nothing of what it was made of is held afterwards. nullopt: the writer is destroyed.
+  std::optional<std::uint64_t> write_object(Batch& batch, std::vector<Extent>& extents) {
+    const auto name = logbook_name({incarnation, sequence});
+    LogbookObject object(name, options.zstd_level, vault.sealing(), room_for(batch));
+    const auto parts = build(object, batch, extents);
+    if (!store_until_done(name, parts)) return std::nullopt;
+    std::uint64_t size = 0;
+    for (auto part : parts) size += part.size();
+    return size;
   }
 
   // Of an encrypted vault: where the object's sealed extents lie.
