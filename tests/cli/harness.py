@@ -328,3 +328,29 @@ def operate(lifeboat, words, actions, kill_after=None):
         return process
     finally:
         end(process)
+
+
+def start_under_load(cls, name, events_rate):
+    """A stack with the product's schema, a Lifeboat that looks after it, and a load on it, for all
+    tests of a class: folder, random, stack, lifeboat and load."""
+    cls.folder = temporary_folder(cls)
+    cls.random = seeded(name)
+    cls.stack = Stack(cls.folder / "stack")
+    cls.addClassCleanup(cls.stack.close)
+    cls.stack.start_all()
+    apply_schema(cls.stack)
+    cls.lifeboat = Lifeboat(cls.folder)
+    cls.lifeboat.config.write_text(config_text(cls.stack.info(), cls.folder))
+    initialised = cls.lifeboat.run("init")
+    assert initialised.code == 0, initialised
+    cls.load = load.Load(
+        cls.stack.json_path,
+        cls.folder / "ledger",
+        events_rate=events_rate,
+        transactions_rate=5,
+        program=LOAD,
+        seed=cls.random.randrange(1 << 31),
+    )
+    cls.load.__enter__()
+    cls.addClassCleanup(lambda: cls.load.__exit__(None))
+    cls.load.wait_until_running("kafka")

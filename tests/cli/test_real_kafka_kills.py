@@ -8,7 +8,7 @@ import json
 import unittest
 
 import harness
-from harness import Lifeboat, Stack, until
+from harness import until
 
 import compare  # drills/, by harness
 
@@ -33,27 +33,7 @@ KILLS = 3
 class Kills(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = harness.temporary_folder(cls)
-        cls.random = harness.seeded("test_real_kafka_kills")
-        cls.stack = Stack(cls.folder / "stack")
-        cls.addClassCleanup(cls.stack.close)
-        cls.stack.start_all()
-        harness.apply_schema(cls.stack)
-        cls.lifeboat = Lifeboat(cls.folder)
-        cls.lifeboat.config.write_text(harness.config_text(cls.stack.info(), cls.folder))
-        initialised = cls.lifeboat.run("init")
-        assert initialised.code == 0, initialised
-        cls.load = harness.load.Load(
-            cls.stack.json_path,
-            cls.folder / "ledger",
-            events_rate=1000,
-            transactions_rate=5,
-            program=harness.LOAD,
-            seed=cls.random.randrange(1 << 31),
-        )
-        cls.load.__enter__()
-        cls.addClassCleanup(lambda: cls.load.__exit__(None))
-        cls.load.wait_until_running("kafka")
+        harness.start_under_load(cls, "test_real_kafka_kills", events_rate=1000)
 
     def restore(self, store, actions, steps):
         """Killed in some of the steps, then to its end."""
