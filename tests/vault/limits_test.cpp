@@ -91,6 +91,7 @@ TEST_P(LimitsTest, ASnapshotOnAFullDiskFailsAndTheNextOneReusesWhatIsThere) {
     SnapshotOptions options;
     options.sizes = {8000, 8192, 10'000};
     options.chunks.pack_size = ByteCount(10'000);
+    options.chunks.threads = 0;  // else a pack may be filled further while it waits
     SnapshotWriter writer(there, "test", options);
     writer.add_file("f", 0600, Timestamp(0), noise(100'000, 3));
     auto id = writer.finish({});
