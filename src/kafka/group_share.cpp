@@ -176,6 +176,7 @@ struct GroupShare::State {
           topics.push_back(topic.name);
       }
     } catch (const Error& error) {
+      if (error.code() == Code::cancelled) return;  // run() sees to it
       if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
       looked = clock.steady();
       return note(error.what());
