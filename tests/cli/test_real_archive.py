@@ -333,11 +333,18 @@ class Run:
                                f"{process.returncode}: {said}")
             return not missing()
 
-        until(archived, f"seed {self.seed}: all is archived up to {ends}")
+        try:
+            until(archived, f"seed {self.seed}: all is archived up to {ends}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; missing: {missing()}\n{self.what_archivers_said()}") from error
         for process in self.archivers.values():
             process.terminate()
         for process in self.archivers.values():
             process.wait(harness.PATIENCE)
+
+    def what_archivers_said(self):
+        return "\n".join(f"--- archiver {number}\n{process.log.read_text(errors='replace')[-6000:]}"
+                         for number, process in self.archivers.items())
 
     # --- afterwards ---
 
