@@ -1,131 +1,144 @@
 /* Deleting packs while backups run: docs/prune.md.
  *
- * One pack, writers that may use it for a chunk that it holds already, and pruners that find it
- * unreferenced. Anybody may stall between two steps for as long as he likes or stop for ever
- * (Crash), and a pruner that comes after one that stopped begins anew, under a name of his own.
- * Each step is one call of the store; there are no clocks: grace periods decide when somebody does something, never whether it is
- * safe.
+ * Two packs that hold the same chunk (two backups stored it at once, or it was stored anew), writers
+ * that may use a pack for that chunk, and pruners that want the packs gone. Anybody may stall
+ * between two steps for as long as he likes, or for ever: that is a crash. A pruner's word may be
+ * finished by any pruner, by several at once too. Each step is one call of the store; there are no
+ * clocks: grace periods decide when somebody does something, never whether it is safe. What a pruner sees
+ * before it writes its word only says what is worth naming, so here it names any pack at any time.
  *
- * What must hold: what a published point uses is there. The lines marked [n] are what it takes; with
- * -DWITHOUT=n the model is made without one of them, and then it must fail. */
+ * What must hold: the chunk that a published point uses is there. The lines marked [n] are what it
+ * takes; with -DWITHOUT=n the model is made without one of them, and then it must fail. */
 #ifndef WITHOUT
 #define WITHOUT 0
 #endif
 #define WRITERS 2
-#define PRUNERS 2
 
 mtype = {none, open, published, revoked};
 mtype point[WRITERS] = none;  /* points/<id> */
-bool uses[WRITERS];           /* said in the published point: it needs the pack */
-bool pack = true;             /* packs/<id> */
-bool condemned[PRUNERS];      /* prune/<id>, each pruner's own, names the pack */
+bool uses[WRITERS];           /* said in the published point: it needs the chunk */
+bool pack[2] = true;          /* packs/<id>: each holds the chunk */
+mtype = {unwritten, named, decided, left, gone};
+mtype word[2] = unwritten;    /* prune/<id>: word[i] names pack[i]. left: decided, the pack stays */
 bool old_point = true;        /* a point of before, which retention takes away */
-bool retired = false;
 
-inline step() { if :: true :: true -> goto stopped fi }  /* or it crashed before it */
+#define condemns(i) (word[i] == named || word[i] == decided)
+#define somebody_needs ((point[0] == published && uses[0]) || (point[1] == published && uses[1]) || old_point)
 
-inline see_condemned() {
-  reuse = reuse && !condemned[0];
-  step(); reuse = reuse && !condemned[1]
+inline see_words() {
+  absent[0] = condemns(0);
+  absent[1] = condemns(1)
+}
+inline see_packs() {
+  there[0] = pack[0];
+  there[1] = pack[1]
 }
 
 proctype Writer(byte me) {
-  bool reuse = true;
+  bool absent[2], there[2];
 #if WITHOUT == 1  /* [1] the open point comes first, before anything is looked at */
-  step(); see_condemned();
-  step(); reuse = reuse && pack;
-  step(); point[me] = open;
+  see_words(); see_packs();
+  point[me] = open;
 #else
-  step(); point[me] = open;
+  point[me] = open;
 #if WITHOUT == 2  /* [2] what is condemned is read before what is there */
-  step(); reuse = reuse && pack;
-  step(); see_condemned();
+  see_packs(); see_words();
 #else
 #if WITHOUT != 3  /* [3] what is condemned counts as absent: it is stored anew */
-  step(); see_condemned();
+  see_words();
 #endif
-  step(); reuse = reuse && pack;
+  see_packs();
 #endif
 #endif
-  step();
+
   atomic {  /* compare-and-swap: only an open point is published */
     if
 #if WITHOUT == 4  /* [4] */
-    :: true -> point[me] = published; uses[me] = reuse
+    :: true
 #else
-    :: point[me] == open -> point[me] = published; uses[me] = reuse
-    :: else -> skip
+    :: point[me] == open
 #endif
-    fi
+       -> point[me] = published;
+          uses[me] = (there[0] && !absent[0]) || (there[1] && !absent[1])
+    :: else -> skip
+    fi;
+    absent[0] = false; absent[1] = false; there[0] = false; there[1] = false  /* fewer states */
   }
-stopped: skip
 }
 
-inline look() {  /* at the points, one after the other */
-  used = false;
-  i = 0;
-  do
-  :: i < WRITERS ->
-     step();
-     used = used || (point[i] == published && uses[i]);
-     i++
-  :: else -> break
-  od;
-  step(); used = used || (old_point && !retired)
+/* The copy in the other pack is as good as this one, if nobody is about to delete it. */
+inline look(k) {
+#if WITHOUT == 9  /* [9] words before packs */
+  other = pack[1 - (k)];
+  other = other && !condemns(1 - (k));
+#else
+#if WITHOUT == 8  /* [8] the words, after the own one was written: else two rely on each other's copy */
+  other = trusts;
+#else
+  other = !condemns(1 - (k));
+#endif
+  other = other && pack[1 - (k)];
+#endif
+  used = point[0] == published && uses[0];
+  used = used || (point[1] == published && uses[1]);
+  used = (used || old_point) && !other
+}
+
+inline finish(k) {
+  if
+  :: word[k] == named ->
+#if WITHOUT != 5  /* [5] whoever is open after the word was written may not know it */
+     atomic { if :: point[0] == open -> point[0] = revoked :: else -> skip fi };
+     atomic { if :: point[1] == open -> point[1] = revoked :: else -> skip fi };
+#endif
+#if WITHOUT == 6  /* [6] looked at again */
+     used = false;
+#else
+     look(k);
+#endif
+
+#if WITHOUT == 10  /* [10] what is decided is swapped into the word, once */
+     if
+     :: used -> atomic { if :: word[k] == named -> word[k] = left :: else -> skip fi }
+     :: else -> skip
+     fi
+#else
+     atomic { if :: word[k] == named && !used -> word[k] = decided
+                 :: word[k] == named && used -> word[k] = left
+                 :: else -> skip fi };
+     used = word[k] != decided
+#endif
+  :: word[k] == decided -> used = false
+  :: else -> used = true
+  fi;
+  if
+  :: !used ->
+#if WITHOUT == 7  /* [7] the pack goes before the word that it goes */
+     word[k] = gone;
+     pack[k] = false
+#else
+     pack[k] = false;
+     atomic { word[k] = gone; used = false; other = false }
+#endif
+  :: else -> atomic { used = false; other = false }
+  fi
 }
 
 proctype Pruner(byte me) {
-  byte i;
-  bool used;
-  bool suspect[WRITERS];
-  look();
-  if :: used -> goto stopped :: else -> skip fi;
-  step(); condemned[me] = true;
-  /* [5] whoever is open after that may not know it. Not kept: begun anew after a crash, there
-   * are only more of them. */
-  i = 0;
-  do
-  :: i < WRITERS -> step(); suspect[i] = (point[i] == open); i++
-  :: else -> break
-  od;
-  /* the grace period is here */
-  i = 0;
-  do
-  :: i < WRITERS ->
-#if WITHOUT != 5
-     step();
-     atomic {  /* compare-and-swap */
-       if :: suspect[i] && point[i] == open -> point[i] = revoked :: else -> skip fi
-     };
+  bool used, other, trusts;
+#if WITHOUT == 8
+  trusts = !condemns(1 - me);
 #endif
-     i++
-  :: else -> break
-  od;
-#if WITHOUT == 6  /* [6] looked at again */
-  used = false;
-#else
-  look();
-#endif
-  if
-  :: used -> step(); condemned[me] = false
-  :: else ->
-#if WITHOUT == 7  /* [7] the pack goes before the word that it goes */
-     step(); condemned[me] = false;
-     step(); pack = false
-#else
-     step(); pack = false;
-     step(); condemned[me] = false
-#endif
-  fi
-stopped: skip
+  word[me] = named;
+  if :: finish(me) :: skip fi;
+  if :: finish((1 - me)) :: skip fi
 }
 
-active proctype Retention() { retired = true; old_point = false }
+active proctype Retention() { old_point = false }
 
 active proctype Safe() {
   end: do
-  :: atomic { !pack && ((point[0] == published && uses[0]) || (point[1] == published && uses[1])) ->
-              assert(false) }
+  :: atomic { !pack[0] && !pack[1] && somebody_needs -> assert(false) }
   od
 }
 

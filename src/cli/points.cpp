@@ -13,15 +13,14 @@
 namespace lifeboat::cli {
 namespace {
 
-void print_points(const std::vector<vault::ListedPoint>& points, Timestamp now);
-void print_points_json(const vault::Vault& vault, const std::vector<vault::ListedPoint>& points,
-                       Timestamp now);
+void print_points(const vault::AllPoints& all, Timestamp now);
+void print_points_json(const vault::Vault& vault, const vault::AllPoints& all, Timestamp now);
 
-// Lists the recovery points, oldest first; the broken ones too.
+// Lists the recovery points, oldest first; the broken ones too, and those that are being taken.
 int points(const Globals& globals) {
   Session session(globals);
   auto vault = recovery::open_vault(session.config());
-  auto listed = vault::list_points(vault.vault);
+  auto listed = vault::list_all_points(vault.vault);
   auto now = session.clock().now();
   if (globals.json) {
     print_points_json(vault.vault, listed, now);
@@ -36,7 +35,8 @@ std::string cut_word(const PointSummary& summary) {
   return *summary.exact ? "exact" : "bounded";
 }
 
-void print_points(const std::vector<vault::ListedPoint>& points, Timestamp now) {
+void print_points(const vault::AllPoints& all, Timestamp now) {
+  const auto& points = all.points;
   if (points.empty()) {
     say("there is no point yet; next: `lifeboat backup`, or `lifeboat run` for one on schedule");
     return;
@@ -52,13 +52,29 @@ void print_points(const std::vector<vault::ListedPoint>& points, Timestamp now) 
                cut_word(summary), fmt::format("{}", fmt::join(summary.stores, ",")),
                listed.point->label});
   }
-  print_data(table.text());
+  if (!table.empty()) print_data(table.text());
+  for (const auto& one : all.unfinished) {
+    say(fmt::format("no point yet: {} {}", one.id, vault::describe(one)));
+  }
 }
 
-void print_points_json(const vault::Vault& vault, const std::vector<vault::ListedPoint>& points,
-                       Timestamp now) {
+nlohmann::json unfinished_json(const vault::UnfinishedPoint& point) {
+  nlohmann::json out = {{"id", point.id},
+                        {"state", point.revoked ? "revoked" : "open"},
+                        {"created", to_string(point.created)},
+                        {"label", point.label},
+                        {"host", point.host},
+                        {"process", point.process}};
+  if (point.revoked) {
+    out["revoked"] = to_string(*point.revoked);
+    out["why"] = point.why;
+  }
+  return out;
+}
+
+void print_points_json(const vault::Vault& vault, const vault::AllPoints& all, Timestamp now) {
   auto out = nlohmann::json::array();
-  for (const auto& listed : points) {
+  for (const auto& listed : all.points) {
     if (!listed.point) {
       out.push_back({{"id", listed.id}, {"problem", listed.problem}});
       continue;
@@ -67,7 +83,9 @@ void print_points_json(const vault::Vault& vault, const std::vector<vault::Liste
     row["age_seconds"] = static_cast<double>(now - listed.point->created) / 1000;
     out.push_back(row);
   }
-  print_document({{"vault", vault.id()}, {"points", out}});
+  auto unfinished = nlohmann::json::array();
+  for (const auto& one : all.unfinished) unfinished.push_back(unfinished_json(one));
+  print_document({{"vault", vault.id()}, {"points", out}, {"unfinished", unfinished}});
 }
 
 }  // namespace

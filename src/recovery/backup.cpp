@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/host.hpp"
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
 #include "postgres/server.hpp"
@@ -12,6 +14,7 @@
 #include "recovery/log_names.hpp"
 #include "recovery/restore_lock.hpp"
 #include "vault/logbook.hpp"
+#include "vault/prune_word.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -49,6 +52,56 @@ class BackupLock {
 
   Fd fd_;
 };
+
+// The point in the vault while it is being taken: open from the beginning, withdrawn unless it is
+// published.
+class OpenPoint {
+ public:
+  OpenPoint(const Context& c, vault::Vault vault, const std::string& label)
+      : c_(c), vault_(std::move(vault)) {
+    point.id = vault::make_point_id(c.clock, c.random);
+    point.created = c.clock.now();
+    point.label = label;
+    vault::open_point(
+        vault_,
+        {point.id, point.created, label, host_name(), c.config.state.string(), ::getpid(), {}, ""});
+  }
+  OpenPoint(const OpenPoint&) = delete;
+  OpenPoint& operator=(const OpenPoint&) = delete;
+  ~OpenPoint() {
+    if (published_) return;
+    try {
+      if (vault::withdraw_point(vault_, point.id, c_.clock.now()) == vault::Revoked::published) {
+        c_.reporter.note("point " + point.id + " was written all the same");
+      }
+    } catch (const std::exception& error) {
+      spdlog::warn("the unfinished point {} stays until the next backup: {}", point.id,
+                   error.what());
+    }
+  }
+
+  void publish() {
+    point.finished = c_.clock.now();
+    vault::publish_point(vault_, point);
+    published_ = true;
+  }
+
+  vault::RecoveryPoint point;
+
+ private:
+  const Context& c_;
+  vault::Vault vault_;
+  bool published_ = false;
+};
+
+// Open points of this machine and state folder are nobody's: the caller holds BackupLock.
+void withdraw_own(const Context& c, const vault::Vault& vault) {
+  for (const auto& one : vault::list_all_points(vault).unfinished) {
+    if (one.host != host_name() || one.folder != c.config.state.string()) continue;
+    vault::withdraw_point(vault, one.id, c.clock.now());
+    spdlog::info("withdrew point {}, which an interrupted backup had left unfinished", one.id);
+  }
+}
 
 // Waits until the logbook holds the WAL that makes the base backup consistent.
 void wait_for_wal(const Context& c, const vault::Vault& vault, const nlohmann::json& document,
@@ -108,12 +161,12 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
                 "take the point when it has ended");
   }
   BackupLock one_at_a_time(c);
-  vault::RecoveryPoint point;
-  point.id = vault::make_point_id(c.clock, c.random);
-  point.created = c.clock.now();
-  point.label = request.label;
-
-  step(c, "repair", "Look after what an interrupted backup left", [&] { repair_after_crash(c); });
+  step(c, "repair", "Look after what an interrupted backup left", [&] {
+    withdraw_own(c, vault);
+    repair_after_crash(c);
+  });
+  OpenPoint open(c, vault, request.label);
+  auto& point = open.point;
 
   // The logs must be archived while the snapshots are taken: by the daemon, or here.
   std::optional<ArchiverLock> lock;
@@ -124,7 +177,10 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   std::optional<Archiver> archiver;
   if (lock) archiver.emplace(c, vault);
 
-  vault::Chunks chunks(vault);
+  // The words are read before the packs are listed, and after the point is open (docs/prune.md).
+  vault::ChunkOptions chunk_options;
+  chunk_options.absent = vault::condemned_packs(vault);
+  vault::Chunks chunks(vault, chunk_options);
   if (config.zookeeper) {
     step(c, "zookeeper", "Copy ZooKeeper's tree",
          [&] { point.stores["zookeeper"] = snapshot_zookeeper(c, chunks); });
@@ -151,8 +207,7 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   if (archiver) {
     step(c, "logbook", "Bring the logbook up to now", [&] { archiver->stop(); });
   }
-  point.finished = c.clock.now();
-  vault::write_point(vault, point);
+  open.publish();
   return point;
 }
 

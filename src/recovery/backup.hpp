@@ -15,9 +15,11 @@ struct BackupRequest {
   bool archiver_runs = false;
 };
 
-// Takes one recovery point of all stores in lifeboat.yaml: snapshots of each, the exact cut of
-// ClickHouse, and last the point itself. Whatever goes wrong before the point is written leaves no
-// point and nothing held; running it again makes a new point and finds the chunks that are there.
+// Takes one recovery point of all stores in lifeboat.yaml: first the point is open in the vault, so
+// that pruners see it, then snapshots of each and the exact cut of ClickHouse, and last the point
+// is published. Whatever goes wrong before leaves no point and nothing held; running it again makes
+// a new point and finds the chunks that are there. Error(conflict) when a pruner has taken it for
+// dead meanwhile.
 vault::RecoveryPoint take_point(const Context& context, vault::Vault vault,
                                 const BackupRequest& request);
 

@@ -75,6 +75,17 @@ class Section {
     }
     return *parsed;
   }
+  unsigned number(const std::string& key, unsigned most) {
+    auto value = take(key);
+    if (!value) return 0;
+    unsigned out = 0;
+    const auto text = value->IsScalar() ? value->Scalar() : "";
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (ec != std::errc{} || end != text.data() + text.size() || out > most) {
+      fail(*value, fmt::format("'{}' must be a number from 0 to {}", key, most));
+    }
+    return out;
+  }
   fs::path path(const std::string& key, const fs::path& fallback = {}) {
     fs::path p = has(key) ? fs::path(text(key)) : fallback;
     return p.empty() || p.is_absolute() ? p : (file_.parent_path() / p).lexically_normal();
@@ -300,6 +311,29 @@ LogbookConfig logbook_section(Section s) {
   return c;
 }
 
+RetentionConfig retention_section(Section s) {
+  constexpr unsigned kMost = 100'000;
+  RetentionConfig c;
+  auto& keep = c.points;
+  keep.last = s.number("keep_last", kMost);
+  keep.hourly = s.number("keep_hourly", kMost);
+  keep.daily = s.number("keep_daily", kMost);
+  keep.weekly = s.number("keep_weekly", kMost);
+  keep.monthly = s.number("keep_monthly", kMost);
+  keep.within = s.duration("keep_within", keep.within, Millis(1000));
+  keep.labels = s.list("keep_labels", {});
+  const auto window = s.duration("logbook", Millis(0), Millis(1000));
+  if (window > Millis(0)) c.logbook = window;
+  c.grace = s.duration("grace", c.grace, Millis(1000));
+  s.finish();
+  if (keep.empty()) {
+    s.fail_here(
+        "'retention' must say what is kept: one of keep_last, keep_hourly, keep_daily, "
+        "keep_weekly, keep_monthly, keep_within");
+  }
+  return c;
+}
+
 // `vault: /folder`, or `vault: s3://bucket/prefix` with `s3: {…}` for what differs from AWS.
 store::Location vault_location(Section& top) {
   top.require("vault", "/backup/vault");
@@ -357,6 +391,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   c.flush_bytes =
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
   if (auto s = top.section("logbook")) c.logbook = logbook_section(*s);
+  if (auto s = top.section("retention")) c.retention = retention_section(*s);
   c.alarm_before = top.duration("alarm_before", c.alarm_before, Millis(0));
   if (auto s = top.section("metrics")) {
     c.metrics_listen = s->required("listen", "127.0.0.1:9187");

@@ -9,6 +9,7 @@
 
 #include "base/types.hpp"
 #include "store/location.hpp"
+#include "vault/retention_policy.hpp"
 
 namespace lifeboat::recovery {
 
@@ -68,6 +69,14 @@ struct LogbookConfig {
   Millis remove_after{3'600'000};   // what was merged stays so long, for those who read it
 };
 
+// What `prune` keeps.
+struct RetentionConfig {
+  vault::RetentionPolicy points;
+  std::optional<Millis> logbook;  // so long, and what a kept point needs; none: all of it
+  // What is dropped can be read so long, and a backup that takes longer is taken for dead.
+  Millis grace{86'400'000};
+};
+
 // Where the key of an encrypted vault comes from: one of these. They are read when the vault is
 // opened (vault_key.hpp); the configuration itself holds no secret of it.
 struct VaultKeyConfig {
@@ -86,8 +95,9 @@ struct Config {
   Millis flush_interval{5000};              // logbook: RPO in seconds
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;
-  Millis alarm_before{3'600'000};  // warn when Kafka deletes what is not archived so soon
-  std::string metrics_listen;      // host:port of Prometheus' endpoint; empty: none
+  std::optional<RetentionConfig> retention;  // none: nothing is ever dropped
+  Millis alarm_before{3'600'000};            // warn when Kafka deletes what is not archived so soon
+  std::string metrics_listen;                // host:port of Prometheus' endpoint; empty: none
   std::optional<PostgresConfig> postgres;
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;

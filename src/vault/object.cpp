@@ -32,6 +32,10 @@ std::string hint(ObjectType type) {
              "vault; lifeboat run writes another";
     case ObjectType::key:
       return "copy it back from a replica of the vault, or use another key (lifeboat key ls)";
+    case ObjectType::word:
+      return "nothing is lost: backups store all anew while it is there. Move it out of the vault "
+             "when "
+             "no prune is running";
   }
   return "run lifeboat verify";
 }
@@ -54,6 +58,8 @@ std::string_view to_string(ObjectType type) {
       return "summary";
     case ObjectType::key:
       return "key";
+    case ObjectType::word:
+      return "word";
   }
   return "object";
 }

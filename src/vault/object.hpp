@@ -17,6 +17,7 @@ enum class ObjectType : std::uint8_t {
   point = 5,
   summary = 6,
   key = 7,
+  word = 8,
 };
 std::string_view to_string(ObjectType type);
 

@@ -1,5 +1,7 @@
 #include "vault/points.hpp"
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
@@ -24,22 +26,96 @@ Timestamp parse_time(const std::string& name, const nlohmann::json& text) {
   return *time;
 }
 
-RecoveryPoint decode(const Vault& vault, const std::string& id, std::string object) {
+std::string encode(const UnfinishedPoint& point) {
+  nlohmann::json json = {{"id", point.id},          {"created", to_string(point.created)},
+                         {"label", point.label},    {"state", point.revoked ? "revoked" : "open"},
+                         {"host", point.host},      {"folder", point.folder},
+                         {"process", point.process}};
+  if (point.revoked) {
+    json["revoked"] = to_string(*point.revoked);
+    json["why"] = point.why;
+  }
+  return dump_json(json, "point " + point.id);
+}
+
+RecoveryPoint whole_point(const std::string& name, const nlohmann::json& json) {
+  RecoveryPoint point;
+  point.id = json.at("id").get<std::string>();
+  point.created = parse_time(name, json.at("created"));
+  point.finished = parse_time(name, json.at("finished"));
+  point.label = json.at("label").get<std::string>();
+  point.stores = json.at("stores");
+  logs_of(point);  // throws when the references cannot be understood
+  snapshots_of(point);
+  return point;
+}
+
+UnfinishedPoint unfinished_point(const std::string& name, const nlohmann::json& json) {
+  UnfinishedPoint point;
+  point.id = json.at("id").get<std::string>();
+  point.created = parse_time(name, json.at("created"));
+  point.label = json.at("label").get<std::string>();
+  point.host = json.at("host").get<std::string>();
+  point.folder = json.at("folder").get<std::string>();
+  point.process = json.at("process").get<std::int64_t>();
+  const auto state = json.at("state").get<std::string>();
+  if (state == "revoked") {
+    point.revoked = parse_time(name, json.at("revoked"));
+    point.why = json.at("why").get<std::string>();
+  } else if (state != "open") {
+    throw Error(Code::unsupported, "point " + name, "is in a state that is unknown here: " + state,
+                "install the Lifeboat that wrote it, or a newer one");
+  }
+  return point;
+}
+
+// One of both.
+struct Decoded {
+  std::optional<RecoveryPoint> whole;
+  std::optional<UnfinishedPoint> unfinished;
+};
+
+Decoded decode(const Vault& vault, const std::string& id, std::string object) {
   std::string name = point_name(id);
   auto opened = unseal(vault.sealing(), ObjectType::point, name, object);
   auto json = parse_json(ObjectType::point, name, opened.payload);
   return read_members(ObjectType::point, name, [&] {
-    RecoveryPoint point;
-    point.id = json.at("id").get<std::string>();
-    point.created = parse_time(name, json.at("created"));
-    point.finished = parse_time(name, json.at("finished"));
-    point.label = json.at("label").get<std::string>();
-    point.stores = json.at("stores");
-    if (point.id != id) throw_corrupt(ObjectType::point, name, "says it is " + point.id);
-    logs_of(point);  // throws when the references cannot be understood
-    snapshots_of(point);
-    return point;
+    auto said = json.at("id").get<std::string>();
+    if (said != id) throw_corrupt(ObjectType::point, name, "says it is " + said);
+    if (json.contains("state")) return Decoded{{}, unfinished_point(name, json)};
+    return Decoded{whole_point(name, json), {}};
   });
+}
+
+// A point and its version, which was there when or before it was read: as states only go forward
+// (open, then whole or revoked), an open one that was read is of that version.
+struct Seen {
+  std::string version;
+  Decoded decoded;
+};
+std::optional<Seen> see(const Vault& vault, const std::string& id) {
+  auto name = point_name(id);
+  auto info = vault.store().stat(name);
+  auto object = info ? vault.store().get(name) : std::nullopt;
+  if (!object) return std::nullopt;
+  return Seen{info->version, decode(vault, id, std::move(*object))};
+}
+
+Error was_revoked(const UnfinishedPoint& point) {
+  return Error(Code::conflict, "point " + point.id, describe(point),
+               "run `lifeboat backup` again; if backups take longer than the grace period, raise "
+               "`retention: {grace: …}`");
+}
+
+void check_id(const std::string& id) {
+  if (id.find('/') != std::string::npos || !store::valid_name(point_name(id))) {
+    throw Error(Code::failed, "point " + id, "is not an id that a point can have");
+  }
+}
+
+Error other_point(const std::string& id) {
+  return Error(Code::conflict, "point " + id, "exists already and is another one",
+               "take the point again");
 }
 
 // Calls `visit(key, value)` for every member of every object in the document.
@@ -112,33 +188,83 @@ std::string make_point_id(Clock& clock, Random& random) {
   return compact_time(clock.now()) + "-" + random.hex(4);
 }
 
-void write_point(const Vault& vault, const RecoveryPoint& point) {
-  std::string name = point_name(point.id);
-  if (point.id.find('/') != std::string::npos || !store::valid_name(name)) {
-    throw Error(Code::failed, "point " + point.id, "is not an id that a point can have");
-  }
-  std::string payload = encode(point);
-  std::string object = seal(vault.sealing(), ObjectType::point, name, payload);
-  decode(vault, point.id, object);  // what could not be read back is not written
+void open_point(const Vault& vault, const UnfinishedPoint& point) {
+  check_id(point.id);
+  auto name = point_name(point.id);
+  auto payload = encode(point);
+  auto object = seal(vault.sealing(), ObjectType::point, name, payload);
   if (vault.store().put_if_absent(name, object) == store::PutResult::exists &&
       !holds(vault, ObjectType::point, name, payload)) {
-    throw Error(Code::conflict, "point " + point.id, "exists already and is another one",
-                "take the point again");
+    throw other_point(point.id);
   }
 }
 
+void publish_point(const Vault& vault, const RecoveryPoint& point) {
+  check_id(point.id);
+  auto name = point_name(point.id);
+  auto payload = encode(point);
+  auto object = seal(vault.sealing(), ObjectType::point, name, payload);
+  decode(vault, point.id, object);  // what could not be read back is not written
+  for (;;) {
+    auto seen = see(vault, point.id);
+    if (!seen) {
+      throw Error(Code::conflict, "point " + point.id,
+                  "is gone: it was revoked, as it was not finished within the grace period",
+                  "run `lifeboat backup` again");
+    }
+    if (seen->decoded.whole) {  // by us, when an answer got lost
+      if (holds(vault, ObjectType::point, name, payload)) return;
+      throw other_point(point.id);
+    }
+    if (seen->decoded.unfinished->revoked) throw was_revoked(*seen->decoded.unfinished);
+    if (swap_object(vault, name, object, seen->version) == store::PutResult::written) return;
+  }
+}
+
+Revoked revoke_point(const Vault& vault, const std::string& id, Timestamp now,
+                     const std::string& why) {
+  for (;;) {
+    auto seen = see(vault, id);
+    if (!seen) return Revoked::gone;
+    if (seen->decoded.whole) return Revoked::published;
+    auto point = *seen->decoded.unfinished;
+    if (point.revoked) return Revoked::before;
+    point.revoked = now;
+    point.why = why;
+    auto name = point_name(id);
+    auto object = seal(vault.sealing(), ObjectType::point, name, encode(point));
+    if (swap_object(vault, name, object, seen->version) == store::PutResult::written)
+      return Revoked::now;
+  }
+}
+
+// Revoked first: a swap of ours that is still on its way must not find it open, nor may a point be
+// removed that it has made whole.
+Revoked withdraw_point(const Vault& vault, const std::string& id, Timestamp now) {
+  auto out = revoke_point(vault, id, now, "it was withdrawn by its backup");
+  if (out == Revoked::now || out == Revoked::before) vault.store().remove(point_name(id));
+  return out;
+}
+
 std::vector<ListedPoint> list_points(const Vault& vault) {
-  std::vector<ListedPoint> out;
+  return list_all_points(vault).points;
+}
+
+AllPoints list_all_points(const Vault& vault) {
+  AllPoints out;
   vault.store().list(kPrefix, [&](const store::ObjectInfo& info) {
     ListedPoint listed{info.name.substr(kPrefix.size()), std::nullopt, ""};
     try {
-      listed.point = read_point(vault, listed.id);
+      auto object = vault.store().get(info.name);
+      if (!object) return;  // removed meanwhile
+      auto decoded = decode(vault, listed.id, std::move(*object));
+      if (decoded.unfinished) return out.unfinished.push_back(std::move(*decoded.unfinished));
+      listed.point = std::move(decoded.whole);
     } catch (const Error& error) {
-      if (error.code() == Code::not_found) return;  // removed meanwhile
       if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
       listed.problem = error.what();
     }
-    out.push_back(std::move(listed));
+    out.points.push_back(std::move(listed));
   });
   return out;
 }
@@ -146,11 +272,24 @@ std::vector<ListedPoint> list_points(const Vault& vault) {
 RecoveryPoint read_point(const Vault& vault, const std::string& id) {
   auto object = vault.store().get(point_name(id));
   if (!object) throw none(id, "does not exist");
-  return decode(vault, id, std::move(*object));
+  auto decoded = decode(vault, id, std::move(*object));
+  if (decoded.unfinished) throw none(id, describe(*decoded.unfinished));
+  return std::move(*decoded.whole);
+}
+
+std::string describe(const UnfinishedPoint& point) {
+  if (point.revoked)
+    return fmt::format("was revoked at {}: {}", to_string(*point.revoked), point.why);
+  return fmt::format("is being taken since {}, by {} (process {})", to_string(point.created),
+                     point.host, point.process);
 }
 
 RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {
-  auto points = list_points(vault);
+  auto all = list_all_points(vault);
+  const auto& points = all.points;
+  for (const auto& one : all.unfinished) {
+    if (one.id == wanted) throw none(wanted, describe(one));
+  }
   if (points.empty()) {
     throw Error(Code::not_found, "point " + wanted, "the vault has no points yet",
                 "take one with lifeboat backup");

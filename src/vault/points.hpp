@@ -33,11 +33,39 @@ struct LogStart {
   std::optional<Position> until;
 };
 
+// A point that is being taken (open), or that was given up (revoked) and never becomes one. It has
+// the same name from the beginning on, and only an open one is swapped into a whole one: what it is
+// about to name is kept meanwhile (docs/prune.md).
+struct UnfinishedPoint {
+  std::string id;
+  Timestamp created;  // when taking it began
+  std::string label;
+  std::string host;    // who takes it: the machine…
+  std::string folder;  // …and the state folder there, which one backup at a time uses
+  std::int64_t process = 0;
+  std::optional<Timestamp> revoked;  // since then it was given up…
+  std::string why;                   // …and why
+};
+
+// "is being taken since …, by …", "was revoked at …: …".
+std::string describe(const UnfinishedPoint& point);
+
 // A fresh id for a point that is begun now.
 std::string make_point_id(Clock& clock, Random& random);
 
-// Durable when it returns. Error(conflict) when another point has its id.
-void write_point(const Vault& vault, const RecoveryPoint& point);
+// Before anything else of a backup. Error(conflict) when another point has its id.
+void open_point(const Vault& vault, const UnfinishedPoint& point);
+// Swaps the open point for the whole one. Durable when it returns. Error(conflict) when it was
+// revoked meanwhile, or another point has its id. When it throws something else, the point may have
+// been published all the same: withdraw_point() finds that out.
+void publish_point(const Vault& vault, const RecoveryPoint& point);
+
+enum class Revoked { now, before, published, gone };
+// Swaps an open point for a revoked one; `published`: it became whole and is left alone.
+Revoked revoke_point(const Vault& vault, const std::string& id, Timestamp now,
+                     const std::string& why);
+// The same, and nothing is left of it. For whoever opened it.
+Revoked withdraw_point(const Vault& vault, const std::string& id, Timestamp now);
 
 // A point, or why it cannot be read. Broken ones are listed, never hidden.
 struct ListedPoint {
@@ -46,8 +74,13 @@ struct ListedPoint {
   std::string problem;  // empty when the point can be read
 };
 std::vector<ListedPoint> list_points(const Vault& vault);  // oldest first
+struct AllPoints {
+  std::vector<ListedPoint> points;  // as list_points()
+  std::vector<UnfinishedPoint> unfinished;
+};
+AllPoints list_all_points(const Vault& vault);
 
-// Errors: not_found, corrupt, unsupported.
+// Errors: not_found (also of an unfinished one), corrupt, unsupported.
 RecoveryPoint read_point(const Vault& vault, const std::string& id);
 
 // "latest", an id, the beginning of one, or a time (then: the newest point created at or before

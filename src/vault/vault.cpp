@@ -1,6 +1,7 @@
 #include "vault/vault.hpp"
 
 #include "base/error.hpp"
+#include "store/probe.hpp"
 #include "vault/keys.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
@@ -133,6 +134,16 @@ bool holds(const Vault& vault, ObjectType type, const std::string& name, std::st
     if (error.code() != Code::corrupt) throw;
     return false;
   }
+}
+
+store::PutResult swap_object(const Vault& vault, const std::string& name, std::string_view object,
+                             const std::string& seen_version) {
+  auto known = store::recorded(vault.store());
+  if (!known || known->put_if_unchanged) {
+    return vault.store().put_if_unchanged(name, object, seen_version);
+  }
+  vault.store().put(name, object);
+  return store::PutResult::written;
 }
 
 }  // namespace lifeboat::vault

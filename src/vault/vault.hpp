@@ -66,4 +66,9 @@ class Vault {
 // bytes.
 bool holds(const Vault& vault, ObjectType type, const std::string& name, std::string_view payload);
 
+// put_if_unchanged(). A store that was seen not to have it (store::recorded()) has one writer, who
+// has just looked: there it is a plain put().
+store::PutResult swap_object(const Vault& vault, const std::string& name, std::string_view object,
+                             const std::string& seen_version);
+
 }  // namespace lifeboat::vault

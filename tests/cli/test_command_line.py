@@ -392,6 +392,14 @@ class Vault(WithFolder):
         )
         self.assertEqual(verified.json()["damages"][0]["kind"], "point")
 
+    def test_a_backup_that_fails_leaves_no_open_point(self):
+        self.make_vault()
+        self.assert_error(self.lifeboat.run("backup"), harness.UNAVAILABLE)
+        listed = self.lifeboat.run("points", "--json").json()
+        self.assertEqual((listed["points"], listed["unfinished"]), ([], []))
+        points = self.lifeboat.vault_path() / "points"
+        self.assertEqual(list(points.iterdir()) if points.exists() else [], [])
+
     def test_a_vault_that_may_not_be_read(self):
         self.make_vault()
         if os.geteuid() != 0:

@@ -56,6 +56,16 @@ INSTANTIATE_TEST_SUITE_P(
               "'merge_to' must be a size"},
         Wrong{"vault: /v\nflush_bytes: 1TiB\nkafka:\n  bootstrap: [a:1]\n", 2,
               "'flush_bytes' must be a size"},
+        Wrong{"vault: /v\nretention: {grace: 1d}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "must say what is kept"},
+        Wrong{"vault: /v\nretention: {keep_last: many}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'keep_last' must be a number"},
+        Wrong{"vault: /v\nretention: {keep_last: -1}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'keep_last' must be a number"},
+        Wrong{"vault: /v\nretention: {keep_last: 1, logbook: 14}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "'logbook' must be a time"},
+        Wrong{"vault: /v\nretention: {keep_yearly: 1}\nkafka:\n  bootstrap: [a:1]\n", 2,
+              "unknown key 'keep_yearly'"},
         Wrong{"vault: /v\nclickhouse:\n  url: http://a\n  backup_disk: b\n", 3,
               "'backup_path' is missing"},
         Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  tls:\n    ca: /none.pem\n", 5,
@@ -102,6 +112,29 @@ TEST(Config, DefaultsAndRelativePaths) {
   EXPECT_EQ(c.kafka->include, std::vector<std::string>{"*"});
   EXPECT_EQ(c.flush_interval, Millis(5000));
   EXPECT_FALSE(c.postgres || c.clickhouse || c.zookeeper);
+}
+
+TEST(Config, Retention) {
+  EXPECT_FALSE(parse_config(kSmallest, "/x").retention);
+  auto c = parse_config(std::string(kSmallest) +
+                            "retention: {keep_last: 2, keep_hourly: 3, keep_daily: 4, keep_weekly: "
+                            "5, keep_monthly: 6, keep_within: 2d, keep_labels: [a, b], logbook: "
+                            "14d, grace: 6h}\n",
+                        "/x");
+  ASSERT_TRUE(c.retention);
+  const auto& keep = c.retention->points;
+  EXPECT_EQ(keep.last, 2u);
+  EXPECT_EQ(keep.hourly, 3u);
+  EXPECT_EQ(keep.daily, 4u);
+  EXPECT_EQ(keep.weekly, 5u);
+  EXPECT_EQ(keep.monthly, 6u);
+  EXPECT_EQ(keep.within, std::chrono::hours(48));
+  EXPECT_EQ(keep.labels, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(c.retention->logbook, std::chrono::hours(14 * 24));
+  EXPECT_EQ(c.retention->grace, std::chrono::hours(6));
+  c = parse_config(std::string(kSmallest) + "retention: {keep_within: 1d}\n", "/x");
+  EXPECT_FALSE(c.retention->logbook);
+  EXPECT_EQ(c.retention->grace, std::chrono::hours(24));
 }
 
 TEST(Config, TheTemplateIsTaken) {

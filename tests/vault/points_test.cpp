@@ -1,5 +1,7 @@
 #include "vault/points.hpp"
 
+#include "store/forwarding_store.hpp"
+#include "store/probe.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -101,6 +103,114 @@ TEST_P(PointsTest, SwappedPointsAreRefused) {
   EXPECT_EQ(error_of([&] { read_point(vault, second.id); }).code(), Code::corrupt);
 }
 
+// A point that is being taken.
+UnfinishedPoint opened(const RecoveryPoint& point) {
+  return {point.id, point.created, point.label, "db1", "/var/lib/lifeboat", 4711, {}, ""};
+}
+
+struct OpenPoints : PointsTest {
+  OpenPoints() { begin(); }
+  void begin() {
+    clock.advance(Millis(1000));
+    point.id = make_point_id(clock, random);
+    point.created = clock.now();
+    point.finished = clock.now() + 1;
+    point.stores = {{"zookeeper", {{"nodes", 1}}}};
+    open_point(vault, opened(point));
+  }
+  RecoveryPoint point;
+};
+
+TEST_P(OpenPoints, AnOpenOneIsNoPoint) {
+  auto all = list_all_points(vault);
+  EXPECT_TRUE(all.points.empty());
+  ASSERT_EQ(all.unfinished.size(), 1u);
+  EXPECT_EQ(all.unfinished[0].host, "db1");
+  EXPECT_EQ(all.unfinished[0].folder, "/var/lib/lifeboat");
+  EXPECT_EQ(all.unfinished[0].process, 4711);
+  EXPECT_FALSE(all.unfinished[0].revoked);
+  for (const auto& words : {std::string("latest"), point.id}) {
+    EXPECT_EQ(error_of([&] { resolve_point(vault, words); }).code(), Code::not_found);
+  }
+  auto error = error_of([&] { read_point(vault, point.id); });
+  EXPECT_EQ(error.code(), Code::not_found);
+  EXPECT_NE(error.message().find("is being taken since"), std::string::npos);
+  auto report = verify_all();
+  EXPECT_TRUE(report.good());
+  EXPECT_EQ(report.points, 0u);
+  auto other = opened(point);
+  other.host = "db2";
+  EXPECT_EQ(error_of([&] { open_point(vault, other); }).code(), Code::conflict);
+}
+
+TEST_P(OpenPoints, IsPublishedOnce) {
+  publish_point(vault, point);
+  publish_point(vault, point);  // the answer was lost
+  EXPECT_EQ(resolve_point(vault, "latest").stores, point.stores);
+  EXPECT_TRUE(list_all_points(vault).unfinished.empty());
+  EXPECT_EQ(revoke_point(vault, point.id, clock.now(), "x"), Revoked::published);
+  EXPECT_EQ(withdraw_point(vault, point.id, clock.now()), Revoked::published);
+  EXPECT_EQ(read_point(vault, point.id).stores, point.stores);
+}
+
+TEST_P(OpenPoints, ARevokedOneNeverBecomesAPoint) {
+  EXPECT_EQ(revoke_point(vault, point.id, clock.now(), "it slept"), Revoked::now);
+  EXPECT_EQ(revoke_point(vault, point.id, clock.now(), "again"), Revoked::before);
+  auto error = error_of([&] { publish_point(vault, point); });
+  EXPECT_EQ(error.code(), Code::conflict);
+  EXPECT_NE(error.message().find("it slept"), std::string::npos);
+  EXPECT_NE(error.hint().find("lifeboat backup"), std::string::npos);
+  auto unfinished = list_all_points(vault).unfinished;
+  ASSERT_EQ(unfinished.size(), 1u);
+  EXPECT_EQ(unfinished[0].revoked, clock.now());
+  EXPECT_EQ(withdraw_point(vault, point.id, clock.now()), Revoked::before);
+  EXPECT_TRUE(objects_of(store, "points/").empty());
+  EXPECT_EQ(withdraw_point(vault, point.id, clock.now()), Revoked::gone);
+  EXPECT_EQ(error_of([&] { publish_point(vault, point); }).code(), Code::conflict);
+}
+
+// Somebody else is faster between looking and swapping.
+class Overtaken : public store::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  std::function<void()> overtake;
+  store::PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                                    const std::string& version) override {
+    if (auto first = std::exchange(overtake, nullptr)) first();
+    return ForwardingStore::put_if_unchanged(name, bytes, version);
+  }
+};
+
+TEST_P(OpenPoints, OfPublishingAndRevokingOneWins) {
+  Overtaken slow(store);
+  slow.overtake = [&] { revoke_point(vault, point.id, clock.now(), "overtaken"); };
+  EXPECT_EQ(error_of([&] { publish_point(open(slow), point); }).code(), Code::conflict);
+  EXPECT_TRUE(list_points(vault).empty());
+  begin();
+  slow.overtake = [&] { publish_point(vault, point); };
+  EXPECT_EQ(revoke_point(open(slow), point.id, clock.now(), "late"), Revoked::published);
+  begin();
+  slow.overtake = [&] { publish_point(vault, point); };
+  EXPECT_EQ(withdraw_point(open(slow), point.id, clock.now()), Revoked::published);
+  EXPECT_EQ(read_point(vault, point.id).id, point.id);
+}
+
+// A server that takes no condition has one writer.
+TEST_P(OpenPoints, WithoutCompareAndSwap) {
+  class NoSwap : public store::ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    store::PutResult put_if_unchanged(const std::string&, std::string_view,
+                                      const std::string&) override {
+      throw Error(Code::failed, "the store", "knows no conditions");
+    }
+  } simple(store);
+  EXPECT_EQ(error_of([&] { publish_point(open(simple), point); }).code(), Code::failed);
+  store::record(simple, {false, false, "was seen to have none"});
+  publish_point(open(simple), point);
+  EXPECT_EQ(read_point(vault, point.id).id, point.id);
+}
+
 TEST_P(PointsTest, ReferencesAreFoundAtAnyDepth) {
   RecoveryPoint point;
   auto a = SnapshotId{sha256("a")}, b = SnapshotId{sha256("b")};
@@ -119,6 +229,7 @@ TEST_P(PointsTest, ReferencesAreFoundAtAnyDepth) {
 }
 
 LIFEBOAT_ON_BOTH_KINDS(PointsTest);
+LIFEBOAT_ON_BOTH_KINDS(OpenPoints);
 
 }  // namespace
 }  // namespace lifeboat::vault

@@ -124,6 +124,14 @@ inline std::string wal(std::int64_t from, std::int64_t to) {
   return out;
 }
 
+// A whole life of a point.
+inline void write_point(const Vault& vault, const RecoveryPoint& point) {
+  if (!vault.store().stat(point_name(point.id))) {
+    open_point(vault, {point.id, point.created, "", "host", "/state", 1, {}, ""});
+  }
+  publish_point(vault, point);
+}
+
 // The object as a later version of the format would have written it: checksums hold.
 inline std::string as_newer_version(const std::string& name, std::string bytes) {
   auto put = [&](std::size_t at, auto value) {

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "vault/vault.hpp"
+
+namespace lifeboat::vault {
+
+// What a pruner is about to delete: `prune/<id>`, read by everybody who is about to rely on it
+// (docs/prune.md). Its states only go forward, each by one swap: named; told who was open after
+// that; decided. It goes when nothing is left of what was decided.
+struct PruneWord {
+  std::string id;  // <time>-<16 hex digits>: drawn anew for each
+  Timestamp created;
+  std::string host;
+  // Sorted names of objects; once decided those that are deleted, the others were used again.
+  std::vector<std::string> packs;
+  std::vector<std::string> snapshots;
+  std::vector<std::string> outside;  // what dropped points have beside the vault
+  ByteCount bytes;                   // of these packs
+  struct Suspects {
+    Timestamp since;                  // from then on the grace period counts
+    std::vector<std::string> points;  // open after the word was written: they may not know it
+  };
+  std::optional<Suspects> suspects;
+  bool decided = false;
+
+  bool names_nothing() const { return packs.empty() && snapshots.empty() && outside.empty(); }
+};
+
+// A word, or why it cannot be read.
+struct ListedWord {
+  std::string id;
+  std::string version;
+  std::optional<PruneWord> word;
+  std::string problem;
+};
+std::vector<ListedWord> list_words(const Vault& vault);  // oldest first
+// nullopt: it is gone.
+std::optional<ListedWord> read_word(const Vault& vault, const std::string& id);
+
+std::string make_word_id(Clock& clock, Random& random);
+void write_word(const Vault& vault, const PruneWord& word);
+// Swaps it; false when somebody else was faster: look again.
+bool replace_word(const Vault& vault, const ListedWord& seen, const PruneWord& word);
+void remove_word(const Vault& vault, const std::string& id);
+
+// What counts as absent for who relies on packs: all that is named by words but `except`. With a
+// word that cannot be read, that is every pack there is.
+std::set<std::string> condemned_packs(const Vault& vault, const std::string& except = {});
+
+std::string word_name(const std::string& id);  // prune/<id>
+
+}  // namespace lifeboat::vault
