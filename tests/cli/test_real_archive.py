@@ -298,8 +298,9 @@ class Run:
             hanging.__exit__()
 
     def hang(self):
-        """A transaction that nobody ends: it holds the last stable offset back."""
-        producer = rdkafka.transactional(self.bootstrap, f"hanging-{self.seed}")
+        """A transaction that nobody ends, nor the broker: it holds the last stable offset back."""
+        producer = rdkafka.transactional(self.bootstrap, f"hanging-{self.seed}",
+                                         transaction_timeout_ms=800_000)
         producer.begin()
         for i in range(3):
             producer.send(self.transactions, 0, None, b"hanging %d -" % i)
