@@ -89,6 +89,13 @@ Client make_client(rd_kafka_type_t type, Conf conf) {
   return client;
 }
 
+std::string member_id(rd_kafka_t* client) {
+  char* id = rd_kafka_memberid(client);
+  const std::string copy = id == nullptr ? "" : id;
+  if (id != nullptr) rd_kafka_mem_free(client, id);
+  return copy;
+}
+
 PartitionList make_list(const std::map<TopicPartition, Offset>& offsets) {
   PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
   for (const auto& [tp, offset] : offsets) {

@@ -48,6 +48,8 @@ Conf client_conf(const Config& config, const std::map<std::string, std::string>&
                  void* opaque = nullptr);
 Client make_client(rd_kafka_type_t type, Conf conf);
 
+std::string member_id(rd_kafka_t* client);  // empty: not a member of its group
+
 PartitionList make_list(const std::map<TopicPartition, Offset>& offsets);
 // Entries without an offset are left out. Error(failed) when an entry carries an error.
 std::map<TopicPartition, Offset> read_list(const rd_kafka_topic_partition_list_t* list);

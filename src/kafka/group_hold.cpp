@@ -61,13 +61,6 @@ Client join(const Config& config, const std::string& group,
   return client;
 }
 
-std::string member_id(rd_kafka_t* client) {
-  char* id = rd_kafka_memberid(client);
-  const std::string copy = id == nullptr ? "" : id;
-  if (id != nullptr) rd_kafka_mem_free(client, id);
-  return copy;
-}
-
 bool passes_with_rebalance(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
          code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||

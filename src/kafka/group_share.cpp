@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "base/file.hpp"
@@ -9,12 +10,14 @@
 #include "base/random.hpp"
 #include "kafka/client.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/groups.hpp"
 
 namespace lifeboat::kafka {
 
 namespace {
 
 constexpr int kPollMs = 50;
+constexpr int kOrphanedLooks = 5;  // a rebalance that is on its way does not take so long
 
 std::vector<TopicPartition> partitions_of(const rd_kafka_topic_partition_list_t* list) {
   std::vector<TopicPartition> all;
@@ -22,6 +25,22 @@ std::vector<TopicPartition> partitions_of(const rd_kafka_topic_partition_list_t*
     all.push_back({list->elems[i].topic, PartitionId(list->elems[i].partition)});
   }
   return all;
+}
+
+// A partition that no member of the group has.
+std::optional<TopicPartition> find_orphan(const std::vector<TopicInfo>& topics,
+                                          const GroupDescription& group) {
+  std::set<TopicPartition> taken;
+  for (const auto& member : group.members) {
+    taken.insert(member.assignment.begin(), member.assignment.end());
+  }
+  for (const auto& topic : topics) {
+    for (const auto& partition : topic.partitions) {
+      const TopicPartition tp{topic.name, partition.id};
+      if (!taken.contains(tp)) return tp;
+    }
+  }
+  return std::nullopt;
 }
 
 struct DestroyMessage {
@@ -51,6 +70,7 @@ struct GroupShare::State {
   Client client;
   std::vector<std::string> subscribed;
   std::chrono::steady_clock::time_point looked{};
+  int orphaned = 0;            // looks in a row that found a partition to be nobody's
   std::exception_ptr failure;  // of a callback: librdkafka is C, nothing may be thrown through it
   bool leaving = false;
 
@@ -164,31 +184,65 @@ struct GroupShare::State {
     spdlog::debug("kafka: group {}: {}", options.group, trouble);
   }
 
-  // Subscribes to the topics that are there: librdkafka's own patterns know no exclusion.
-  void look_for_topics(Cluster& cluster) {
+  void look_around(Cluster& cluster, Groups& groups) {
     const auto now = clock.steady();
     if (looked != std::chrono::steady_clock::time_point{} && now - looked < options.refresh) return;
-    std::vector<std::string> topics;
     try {
-      for (const auto& topic : cluster.metadata().topics) {
-        const bool there = topic.error == 0 && !topic.partitions.empty();
-        if (there && is_chosen(topic, options.include, options.exclude))
-          topics.push_back(topic.name);
-      }
+      const auto topics = chosen_topics(cluster);
+      if (!subscribe(topics)) leave_no_orphan(groups, topics);
     } catch (const Error& error) {
       if (error.code() == Code::cancelled) return;  // run() sees to it
       if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
-      looked = clock.steady();
-      return note(error.what());
+      note(error.what());
     }
     looked = clock.steady();
-    if (topics == subscribed || topics.empty()) return;
+  }
+
+  std::vector<TopicInfo> chosen_topics(Cluster& cluster) const {
+    auto topics = cluster.metadata().topics;
+    std::erase_if(topics, [&](const auto& topic) {
+      const bool there = topic.error == 0 && !topic.partitions.empty();
+      return !there || !is_chosen(topic, options.include, options.exclude);
+    });
+    return topics;
+  }
+
+  // To the topics that are there: librdkafka's own patterns know no exclusion. False: no change.
+  bool subscribe(const std::vector<TopicInfo>& topics) {
+    std::vector<std::string> names;
     std::map<TopicPartition, Offset> wanted;
-    for (const auto& topic : topics)
-      wanted[{topic, PartitionId(RD_KAFKA_PARTITION_UA)}] = Offset(0);
+    for (const auto& topic : topics) {
+      names.push_back(topic.name);
+      wanted[{topic.name, PartitionId(RD_KAFKA_PARTITION_UA)}] = Offset(0);
+    }
+    if (names == subscribed || names.empty()) return false;
     const auto code = rd_kafka_subscribe(client.get(), make_list(wanted).get());
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return note(rd_kafka_err2str(code));
-    subscribed = std::move(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      note(rd_kafka_err2str(code));
+    } else {
+      subscribed = std::move(names);
+    }
+    return true;
+  }
+
+  // Who comes back within the session gets its old share without a rebalance, and if it led the
+  // group, nobody leads it now: a topic that was made meanwhile stays nobody's. A member that goes
+  // and joins anew makes the group share out all there is.
+  void leave_no_orphan(Groups& groups, const std::vector<TopicInfo>& topics) {
+    if (!is_member()) return;
+    const auto group = groups.describe(options.group);
+    const auto orphan =
+        group.state == GroupState::stable ? find_orphan(topics, group) : std::nullopt;
+    orphaned = orphan ? orphaned + 1 : 0;
+    if (orphaned < kOrphanedLooks) return;
+    orphaned = 0;
+    note(to_string(*orphan) + " was nobody's");
+    groups.evict(options.group, member_id(client.get()));
+  }
+
+  bool is_member() const {
+    std::lock_guard lock(mutex);
+    return member;
   }
 
   void poll() {
@@ -227,10 +281,11 @@ GroupShare::~GroupShare() = default;
 void GroupShare::run(const Cancel& cancel) {
   auto& s = *state_;
   Cluster cluster(s.config, s.clock, &cancel);
+  Groups groups(s.config, s.clock, &cancel);
   s.join();
   try {
     while (!cancel.requested()) {
-      s.look_for_topics(cluster);
+      s.look_around(cluster, groups);
       s.poll();
       s.archive_alone_if_not_let_in();
     }

@@ -1,13 +1,13 @@
-#include "kafka/group_share.hpp"
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <thread>
 
 #include "base/file.hpp"
 #include "kafka/admin.hpp"
 #include "kafka/broker_tools.hpp"
+#include "kafka/group_share.hpp"
 
 namespace lifeboat::kafka::test {
 namespace {
@@ -55,6 +55,31 @@ TEST_F(RealGroupShare, AMemberMayGoBeforeItsFirstAssignment) {
     }
     for (auto& archiver : archivers) archiver.join();
   }
+}
+
+// It has its old share again without a rebalance (KIP-345).
+TEST_F(RealGroupShare, ATopicMadeWhileTheMemberWasAwayIsSharedToo) {
+  const TopicPartition first{topic, PartitionId(0)};
+  const TopicPartition second{topic + "-2", PartitionId(0)};
+  const auto nothing = [](const auto&) {};
+  GroupShareOptions options{.group = group,
+                            .instance_file = folder / "instance",
+                            .include = {topic + "*"},
+                            .refresh = Millis(200)};
+  const auto archives = [&](const std::vector<TopicPartition>& wanted) {
+    GroupShare share(config, options, nothing, nothing, Clock::real());
+    Cancel cancel;
+    std::thread member([&] { share.run(cancel); });
+    const bool has = wait_until([&] {
+      return std::all_of(wanted.begin(), wanted.end(), [&](auto& tp) { return share.has(tp); });
+    });
+    cancel.request();
+    member.join();
+    return has;
+  };
+  EXPECT_TRUE(archives({first}));
+  admin.create_topic(second.topic, 1, 1, {});
+  EXPECT_TRUE(archives({first, second}));
 }
 
 }  // namespace
