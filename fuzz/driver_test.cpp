@@ -15,7 +15,9 @@
 #include "kafka/compression.hpp"
 #include "kafka/offset_translation.hpp"
 #include "vault/logbook_format.hpp"
+#include "vault/pack_format.hpp"
 #include "vault/sealing.hpp"
+#include "vault/snapshot_format.hpp"
 #include "vault/summary_format.hpp"
 
 // Seeds are bytes that real servers sent, or that this project wrote; mutations come from a
@@ -189,6 +191,32 @@ TEST(Fuzz, Answers) {
   fuzz("answers", answers, seeds, 60000);
 }
 
+TEST(Fuzz, Packs) {
+  std::vector<std::string> seeds;
+  for (const std::size_t size : {10u, 3000u}) {
+    vault::PackBuilder pack("packs/20261122T170506123Z-0000000000000000", nullptr);
+    for (const char c : {'x', 'y'}) {
+      const std::string content(size, c);
+      auto chunk = vault::compress_chunk(content, 1);
+      chunk.digest = sha256(content);
+      pack.add(std::move(chunk));
+    }
+    seeds.emplace_back();
+    for (const auto part : pack.finish()) seeds.back() += part;
+  }
+  fuzz("packs", packs, seeds, 40000);
+}
+
+TEST(Fuzz, Entries) {
+  const auto file = vault::encode_file("f", 0600, Timestamp(1)) +
+                    vault::encode_chunk({sha256("x"), ByteCount(1)}) +
+                    vault::encode_end(ByteCount(1));
+  fuzz("entries", entries,
+       {file + file, vault::encode_directory("a", 0700) + vault::encode_directory("b", 0700),
+        vault::encode_symlink("aa", "bb") + vault::encode_symlink("cc", "dd")},
+       60000);
+}
+
 TEST(Fuzz, Logbook) {
   const std::string name = "logbook/20261122T170506123Z-00000000/00000000000000000000";
   std::vector<std::string> seeds;
@@ -224,7 +252,12 @@ TEST(Fuzz, Sealed) {
   const auto summary = builder.finish(&sealing, vault::summary_name(incarnation, 0), Timestamp(6));
   const auto point = vault::seal(&sealing, vault::ObjectType::point,
                                  "points/20261122T170506123Z-0000", "{\"a\":1}");
-  fuzz("sealed", sealed, {std::string(1, '\0') + bytes, '\1' + summary, '\2' + point}, 60000);
+  vault::PackBuilder pack("packs/20261122T170506123Z-0000000000000000", &sealing);
+  pack.add({sha256("hello"), 5, vault::ChunkCodec::none, "hello"});
+  std::string packed(1, '\3');
+  for (const auto part : pack.finish()) packed += part;
+  fuzz("sealed", sealed, {std::string(1, '\0') + bytes, '\1' + summary, '\2' + point, packed},
+       60000);
 }
 
 TEST(Fuzz, Keys) {

@@ -1,9 +1,9 @@
 #include <cstring>
 
-#include "base/bytes.hpp"
-#include "base/checksum.hpp"
+#include "fuzz/containers.hpp"
 #include "fuzz/targets.hpp"
 #include "vault/logbook_format.hpp"
+#include "vault/pack_format.hpp"
 #include "vault/sealing.hpp"
 #include "vault/summary_format.hpp"
 
@@ -14,6 +14,7 @@ namespace {
 
 const std::string kLogbook = "logbook/20261122T170506123Z-00000000/00000000000000000000";
 const std::string kSummary = "index/20261122T170506123Z-00000000/00000000000000000000";
+const std::string kPack = "packs/20261122T170506123Z-0000000000000000";
 const std::string kPoint = "points/20261122T170506123Z-0000";
 
 void put(std::string& bytes, std::size_t at, std::uint32_t value) {
@@ -22,21 +23,12 @@ void put(std::string& bytes, std::size_t at, std::uint32_t value) {
 
 std::string with_checksums(const std::string& name, std::string_view bytes) {
   std::string fixed(bytes);
+  if (name == kLogbook || name == kPack) return container_with_checksums(name, bytes);
   if (fixed.size() < vault::kHeaderSize + vault::kTrailerSize) return fixed;
-  const auto begin = crc32c(name);
-  const auto header = crc32c(std::string_view(fixed).substr(0, 20), begin);
+  const auto header = crc32c(std::string_view(fixed).substr(0, 20), crc32c(name));
   put(fixed, 20, header);
-  if (name != kLogbook) {
-    const auto payload = std::string_view(fixed).substr(24, fixed.size() - 28);
-    put(fixed, fixed.size() - 4, crc32c(payload, header));
-    return fixed;
-  }
-  const auto trailer = fixed.size() - vault::kTrailerSize;
-  const auto size = load_le<std::uint32_t>(&fixed[trailer]);
-  if (size <= trailer) {
-    put(fixed, trailer + 4, crc32c(std::string_view(fixed).substr(trailer - size, size), begin));
-  }
-  put(fixed, trailer + 12, crc32c(std::string_view(fixed).substr(trailer, 12), begin));
+  const auto payload = std::string_view(fixed).substr(24, fixed.size() - 28);
+  put(fixed, fixed.size() - 4, crc32c(payload, header));
   return fixed;
 }
 
@@ -45,8 +37,8 @@ std::string with_checksums(const std::string& name, std::string_view bytes) {
 void sealed(std::string_view bytes) {
   if (bytes.empty()) return;
   const vault::Sealing sealing(vault::Secret(std::string(vault::kKeySize, 'k')), "the vault");
-  const auto kind = bytes[0] % 3;
-  const auto& name = kind == 0 ? kLogbook : kind == 1 ? kSummary : kPoint;
+  const auto kind = static_cast<unsigned char>(bytes[0]) % 4;
+  const auto& name = kind == 0 ? kLogbook : kind == 1 ? kSummary : kind == 2 ? kPoint : kPack;
   auto object = with_checksums(name, bytes.substr(1));
   if (kind == 0) {
     vault::check_logbook_object(&sealing, name, object);
@@ -55,6 +47,12 @@ void sealed(std::string_view bytes) {
     for (const auto& log : summary.logs) {
       vault::open_summarized(&sealing, name, summary, log,
                              object.substr(log.offset.value, log.stored.value));
+    }
+  } else if (kind == 3) {
+    const auto footer = vault::open_pack(&sealing, name, object);
+    const auto seal = sealing.object(vault::ObjectType::pack, name, footer.salt);
+    for (const auto& chunk : footer.chunks) {
+      vault::open_packed_chunk(&seal, name, chunk, object.substr(chunk.offset, chunk.stored));
     }
   } else {
     vault::unseal(&sealing, vault::ObjectType::point, name, object);

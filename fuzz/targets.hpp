@@ -22,6 +22,8 @@ void records(std::string_view bytes);
 void compression(std::string_view bytes);
 void answers(std::string_view bytes);
 void logbook(std::string_view bytes);
+void packs(std::string_view bytes);
+void entries(std::string_view bytes);
 void sealed(std::string_view bytes);
 void keys(std::string_view bytes);
 void translation(std::string_view bytes);

@@ -36,13 +36,8 @@ Code code_of(rd_kafka_resp_err_t code) {
   }
 }
 
-bool needs_relay(const Config& config) {
-  return config.sasl && config.sasl->mechanism != SaslMechanism::plain;
-}
-
 std::map<std::string, std::string> security(const Config& config) {
   std::map<std::string, std::string> settings;
-  if (needs_relay(config)) return settings;  // librdkafka sees a plain connection
   settings["security.protocol"] = config.tls ? (config.sasl ? "sasl_ssl" : "ssl")
                                              : (config.sasl ? "sasl_plaintext" : "plaintext");
   if (config.tls) {
@@ -61,27 +56,12 @@ std::map<std::string, std::string> security(const Config& config) {
   return settings;
 }
 
-int relay_socket(int, int, int, void* opaque) {
-  return static_cast<ClientContext*>(opaque)->relay->make_socket();
-}
-int relay_connect(int socket, const sockaddr*, int, const char* broker, void* opaque) {
-  return static_cast<ClientContext*>(opaque)->relay->connect(socket, broker);
-}
-
 }  // namespace
 
 Conf client_conf(const Config& config, const std::map<std::string, std::string>& settings,
-                 void* user) {
-  auto context = std::make_unique<ClientContext>();
-  context->user = user;
-  Conf conf(rd_kafka_conf_new(), DestroyConf{});
-  rd_kafka_conf_set_opaque(conf.get(), context.get());
-  if (needs_relay(config)) {
-    context->relay = std::make_unique<Relay>(config);
-    rd_kafka_conf_set_socket_cb(conf.get(), relay_socket);
-    rd_kafka_conf_set_connect_cb(conf.get(), relay_connect);
-  }
-  conf.get_deleter().context = std::move(context);
+                 void* opaque) {
+  Conf conf(rd_kafka_conf_new());
+  rd_kafka_conf_set_opaque(conf.get(), opaque);
   const auto set = [&](const std::string& key, const std::string& value) {
     char why[512];
     if (rd_kafka_conf_set(conf.get(), key.c_str(), value.c_str(), why, sizeof why) !=
@@ -105,9 +85,7 @@ Client make_client(rd_kafka_type_t type, Conf conf) {
   char why[512];
   Client client(rd_kafka_new(type, conf.get(), why, sizeof why));
   if (!client) throw Error(Code::config, "kafka", why);
-  // The client's now.
-  conf.get_deleter().context.release();
-  conf.release();
+  conf.release();  // the client's now
   return client;
 }
 

@@ -7,29 +7,14 @@
 #include <string>
 
 #include "base/error.hpp"
-#include "kafka/relay.hpp"
 #include "kafka/types.hpp"
 
 namespace lifeboat::kafka {
 
 // librdkafka's things with an owner, and its errors as Error. Part of the room's inside.
 
-// What librdkafka hands to callbacks for its "opaque": user_of() gives what client_conf() was
-// given.
-struct ClientContext {
-  void* user = nullptr;
-  std::unique_ptr<Relay> relay;
-};
-inline void* user_of(void* opaque) {
-  return static_cast<ClientContext*>(opaque)->user;
-}
-
 struct DestroyClient {
-  void operator()(rd_kafka_t* client) const {
-    const std::unique_ptr<ClientContext> context(
-        static_cast<ClientContext*>(rd_kafka_opaque(client)));
-    rd_kafka_destroy(client);
-  }
+  void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
 };
 struct DestroyList {
   void operator()(rd_kafka_topic_partition_list_t* list) const {
@@ -43,7 +28,6 @@ struct DestroyQueue {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
 };
 struct DestroyConf {
-  std::unique_ptr<ClientContext> context{};  // the client's, once it is made
   void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
 };
 struct DestroyOptions {
@@ -58,9 +42,10 @@ using Event = std::unique_ptr<rd_kafka_event_t, DestroyEvent>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, DestroyQueue>;
 using AdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, DestroyOptions>;
 
-// What every client is configured with; its messages go to Lifeboat's log.
+// What every client is configured with; its messages go to Lifeboat's log. `opaque` is handed to
+// the callbacks.
 Conf client_conf(const Config& config, const std::map<std::string, std::string>& settings,
-                 void* user = nullptr);
+                 void* opaque = nullptr);
 Client make_client(rd_kafka_type_t type, Conf conf);
 
 PartitionList make_list(const std::map<TopicPartition, Offset>& offsets);

@@ -88,7 +88,7 @@ struct GroupShare::State {
          {"fetch.message.max.bytes", "65536"}},
         this);
     rd_kafka_conf_set_rebalance_cb(conf.get(), [](auto* c, auto code, auto* list, void* self) {
-      static_cast<State*>(user_of(self))->on_rebalance(c, code, list);
+      static_cast<State*>(self)->on_rebalance(c, code, list);
     });
     client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client.get());
@@ -176,6 +176,7 @@ struct GroupShare::State {
           topics.push_back(topic.name);
       }
     } catch (const Error& error) {
+      if (error.code() == Code::cancelled) return;  // run() sees to it
       if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
       looked = clock.steady();
       return note(error.what());

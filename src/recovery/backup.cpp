@@ -14,6 +14,7 @@
 #include "recovery/log_names.hpp"
 #include "recovery/restore_lock.hpp"
 #include "vault/logbook.hpp"
+#include "vault/prune_word.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -180,22 +181,26 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   std::optional<Archiver> archiver;
   if (lock) archiver.emplace(c, vault);
 
+  // The words are read before the packs are listed, and after the point is open (docs/prune.md).
+  vault::ChunkOptions chunk_options;
+  chunk_options.absent = vault::condemned_packs(vault);
+  vault::Chunks chunks(vault, chunk_options);
   if (config.zookeeper) {
     step(c, "zookeeper", "Copy ZooKeeper's tree",
-         [&] { point.stores["zookeeper"] = snapshot_zookeeper(c, vault); });
+         [&] { point.stores["zookeeper"] = snapshot_zookeeper(c, chunks); });
   }
   if (config.kafka) {
     step(c, "kafka", "Copy Kafka's topics, configurations and group offsets",
-         [&] { point.stores["kafka"] = snapshot_kafka(c, vault); });
+         [&] { point.stores["kafka"] = snapshot_kafka(c, chunks); });
   }
   if (config.postgres) {
     step(c, "postgres", "Copy PostgreSQL's data directory",
-         [&] { point.stores["postgres"] = snapshot_postgres(c, vault); });
+         [&] { point.stores["postgres"] = snapshot_postgres(c, chunks); });
   }
   if (config.clickhouse) {
     step(c, "clickhouse", "Cut and copy ClickHouse's tables", [&] {
       point.stores["clickhouse"] =
-          snapshot_clickhouse(c, vault, std::string(clickhouse::kBackupPrefix) + point.id);
+          snapshot_clickhouse(c, chunks, std::string(clickhouse::kBackupPrefix) + point.id);
     });
   }
   if (config.postgres) {

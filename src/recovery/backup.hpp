@@ -4,6 +4,7 @@
 #include <string>
 
 #include "recovery/context.hpp"
+#include "vault/chunks.hpp"
 #include "vault/points.hpp"
 
 namespace lifeboat::recovery {
@@ -23,11 +24,11 @@ vault::RecoveryPoint take_point(const Context& context, vault::Vault vault,
                                 const BackupRequest& request);
 
 // The parts, each returns its document for RecoveryPoint::stores (see docs/points.md).
-nlohmann::json snapshot_postgres(const Context& context, vault::Vault vault);
-nlohmann::json snapshot_kafka(const Context& context, vault::Vault vault);
-nlohmann::json snapshot_clickhouse(const Context& context, vault::Vault vault,
+nlohmann::json snapshot_postgres(const Context& context, vault::Chunks& chunks);
+nlohmann::json snapshot_kafka(const Context& context, vault::Chunks& chunks);
+nlohmann::json snapshot_clickhouse(const Context& context, vault::Chunks& chunks,
                                    const std::string& name);
-nlohmann::json snapshot_zookeeper(const Context& context, vault::Vault vault);
+nlohmann::json snapshot_zookeeper(const Context& context, vault::Chunks& chunks);
 
 // What a crash of an earlier `backup` may have left: Kafka tables that are held, unfinished BACKUP
 // folders. Safe while nothing else of Lifeboat takes a point (the caller holds BackupLock).

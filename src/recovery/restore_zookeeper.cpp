@@ -83,6 +83,11 @@ void zookeeper_tree(RestoreSession& s) {
     options.skeleton = [](std::string_view path) { return zookeeper::kafka_skeleton(path); };
   }
   options.overwrite = s.may_overwrite(s.context.config.zookeeper->connect);
+  options.whole = s.journal.data().contains("zookeeper_whole");
+  options.on_whole = [&] {
+    s.journal.data()["zookeeper_whole"] = true;
+    s.journal.save();
+  };
   auto result = zookeeper::restore_tree(
       zookeeper_config(s.context.config), s.context.cancel, [&] { return tree.next(); }, options);
   s.context.reporter.progress("znodes", result.created + result.overwritten + result.present,

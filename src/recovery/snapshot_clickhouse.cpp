@@ -144,10 +144,10 @@ void wait_for_backup(const Context& c, clickhouse::Client& client, const std::st
   }
 }
 
-vault::SnapshotId save_backup(const Context& c, vault::Vault vault,
+vault::SnapshotId save_backup(const Context& c, vault::Chunks& chunks,
                               const clickhouse::SchemaGraph& graph,
                               const clickhouse::BackupPlace& place, const std::string& name) {
-  vault::SnapshotWriter writer(vault, "clickhouse-backup");
+  vault::SnapshotWriter writer(chunks, "clickhouse-backup");
   writer.add_file("schema.json", 0600, c.clock.now(), clickhouse::to_json(graph).dump());
   writer.begin_file("files.jsonl", 0600, c.clock.now());
   clickhouse::BackupFiles files(place, name);
@@ -170,7 +170,8 @@ vault::SnapshotId save_backup(const Context& c, vault::Vault vault,
 
 }  // namespace
 
-nlohmann::json snapshot_clickhouse(const Context& c, vault::Vault vault, const std::string& name) {
+nlohmann::json snapshot_clickhouse(const Context& c, vault::Chunks& chunks,
+                                   const std::string& name) {
   const auto& config = *c.config.clickhouse;
   clickhouse::Client client(clickhouse_config(c.config));
   clickhouse::require_pause(clickhouse::server_info(client), client.url());
@@ -212,7 +213,7 @@ nlohmann::json snapshot_clickhouse(const Context& c, vault::Vault vault, const s
   document.backup = taken.backup_id;
   document.cut = std::move(taken.cut);
   document.held_seconds = taken.held_seconds;
-  document.snapshot = save_backup(c, vault, graph, request.place, taken.backup_id);
+  document.snapshot = save_backup(c, chunks, graph, request.place, taken.backup_id);
   return to_json(document);
 }
 

@@ -31,9 +31,9 @@ KafkaDocument read_kafka(const Context& c) {
 
 }  // namespace
 
-nlohmann::json snapshot_kafka(const Context& c, vault::Vault vault) {
+nlohmann::json snapshot_kafka(const Context& c, vault::Chunks& chunks) {
   auto document = read_kafka(c);
-  vault::SnapshotWriter writer(vault, "kafka-metadata");
+  vault::SnapshotWriter writer(chunks, "kafka-metadata");
   writer.add_file("kafka.json", 0600, c.clock.now(), to_json(document).dump());
   nlohmann::json meta = {{"cluster_id", document.cluster_id},
                          {"topics", document.topics.size()},

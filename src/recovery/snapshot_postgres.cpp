@@ -7,6 +7,15 @@
 namespace lifeboat::recovery {
 namespace {
 
+// Files of pages, which are overwritten in place: base/<db>/<n>, global/<n>, those of tablespaces,
+// with their forks and segments.
+bool is_relation(const std::string& path) {
+  auto name = path.substr(path.rfind('/') + 1);
+  return (path.starts_with("base/") || path.starts_with("global/") ||
+          path.starts_with("pg_tblspc/")) &&
+         !name.empty() && name[0] >= '0' && name[0] <= '9';
+}
+
 // A base backup's files, straight into a snapshot of the vault.
 class ToSnapshot : public postgres::BackupSink {
  public:
@@ -18,7 +27,8 @@ class ToSnapshot : public postgres::BackupSink {
     writer_.add_symlink(path, target);
   }
   void begin_file(const std::string& path, ByteCount, int mode, Timestamp mtime) override {
-    writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), mtime);
+    writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), mtime,
+                       is_relation(path) ? vault::Cut::aligned : vault::Cut::by_content);
   }
   void begin_stream(const std::string& path, int mode) override {
     writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), clock_.now());
@@ -49,8 +59,8 @@ nlohmann::json describe_backup(const postgres::BackupResult& result) {
 
 }  // namespace
 
-nlohmann::json snapshot_postgres(const Context& c, vault::Vault vault) {
-  vault::SnapshotWriter writer(vault, "postgres-base");
+nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks) {
+  vault::SnapshotWriter writer(chunks, "postgres-base");
   ToSnapshot sink(writer, c.clock);
   auto progress = [&](const postgres::BackupProgress& p) {
     c.reporter.progress("base backup", p.done.value, p.total.value, "bytes");

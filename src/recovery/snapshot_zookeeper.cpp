@@ -4,8 +4,8 @@
 
 namespace lifeboat::recovery {
 
-nlohmann::json snapshot_zookeeper(const Context& c, vault::Vault vault) {
-  vault::SnapshotWriter writer(vault, "znodes");
+nlohmann::json snapshot_zookeeper(const Context& c, vault::Chunks& chunks) {
+  vault::SnapshotWriter writer(chunks, "znodes");
   writer.begin_file("znodes.jsonl", 0600, c.clock.now());
   auto result = zookeeper::dump_tree(zookeeper_config(c.config), c.cancel, [&](const auto& node) {
     writer.data(zookeeper::encode(node));

@@ -3,10 +3,13 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "base/checksum.hpp"
+#include "base/clock.hpp"
+#include "vault/pack_index.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::vault {
@@ -18,11 +21,16 @@ struct ChunkRef {
   friend auto operator<=>(const ChunkRef&, const ChunkRef&) = default;
 };
 
-constexpr ByteCount kMaxChunk{16u << 20};  // uncompressed; nothing larger is written or read
-
 struct ChunkOptions {
   int zstd_level = 1;
-  unsigned threads = 4;  // writers at a time, so that their fsyncs overlap
+  // Of the pool that hashes, compresses and reads; one more writes packs. 0: none, all is done by
+  // the caller.
+  unsigned threads = 4;
+  ByteCount pack_size{64u << 20};  // a pack is written when it has that size; <= kMaxPack / 2
+  // Packs that count as missing: what they hold is stored anew (docs/prune.md).
+  std::set<std::string> absent{};
+  const Clock* clock = nullptr;         // names packs; nullptr: the real one
+  std::optional<std::uint64_t> seed{};  // likewise; by default of the machine's chance
 };
 
 struct ChunkStats {
@@ -31,31 +39,27 @@ struct ChunkStats {
   ByteCount bytes;               // uncompressed, asked for
   ByteCount new_bytes;           // uncompressed, of the new ones
   ByteCount stored_bytes;        // what the new ones take in the store
+  std::uint64_t packs = 0;       // written
 };
 
-// The name of the chunk's object: chunks/<2 digits>/<64 digits> of its id, Vault::name_of() its
-// digest. chunk_id(): nullopt when the name is not one.
-std::string chunk_name(const Digest& id);
-std::optional<Digest> chunk_id(std::string_view name);
-
-// The content of a chunk's object. Error(corrupt) when it is not what the id says.
-std::string open_chunk(const Vault& vault, const Digest& id, std::string object);
-
-// Reads and writes chunks. Thread-safe. Memory: 2 MiB to know what is there, at most 2 * threads
-// chunks waiting or being written or read, and a compressed copy of those being so. Its threads
-// start with the first put_later() or get_later().
+// Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
+// looks again when a chunk is missing. Memory: PackIndex, two packs (one that is filled, one that
+// is written), at most 2 * threads chunks waiting or being written or read, and a compressed copy
+// of those being so. Its threads start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
-  ~Chunks();  // waits for what was begun
+  ~Chunks();  // waits for what was begun; what was not flushed may be gone
   Chunks(const Chunks&) = delete;
   Chunks& operator=(const Chunks&) = delete;
 
-  // Durable when it returns. Error(failed) above kMaxChunk.
-  ChunkRef put(std::string_view bytes);
-  // The same on a thread of the pool; blocks while 2 * threads are under way. The future gives the
-  // reference once the chunk is durable, or the error.
+  // Durable when flush() returns. Error(failed) above kMaxChunk. A pack that could not be written
+  // is an error of this and of every later put and flush: then what was put is not all there.
+  ChunkRef put(std::string bytes);
+  // The same on a thread of the pool; blocks while 2 * threads are under way.
   std::future<ChunkRef> put_later(std::string bytes);
+  // All that was put and whose future was there before is durable when it returns.
+  void flush();
 
   // Error(not_found) when it is missing, Error(corrupt) when it is not what its name says.
   std::string get(const ChunkRef& ref);
@@ -64,6 +68,7 @@ class Chunks {
   bool has(const Digest& digest);
 
   ChunkStats stats() const;
+  const Vault& vault() const;
 
  private:
   struct Impl;

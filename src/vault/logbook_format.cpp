@@ -11,11 +11,11 @@
 #include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "store/object_store.hpp"
+#include "vault/vault.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::string_view kEndMagic = "LBOATEND";
 constexpr std::string_view kPrefix = "logbook/";
 constexpr std::size_t kSample = 64 * 1024;
 constexpr std::uint8_t kReplaces = 1;  // flag of the trailer
@@ -128,26 +128,6 @@ std::string encode_footer(const Footer& footer) {
   out += extents + gaps;
   if (!footer.replaced.empty()) append_replaced(out, footer.replaced);
   return out;
-}
-
-// An object's header: its size is known when its footer is.
-std::string header_of(const std::string& name, ByteCount object_size, std::uint8_t trailer_flags) {
-  return make_header(ObjectType::logbook, name, ByteCount(object_size.value - kHeaderSize),
-                     trailer_flags & kSealed);
-}
-
-// What a footer's seal covers beside it: the header, and the trailer's flags.
-std::string footer_aad(const std::string& name, ByteCount object_size, std::uint8_t trailer_flags) {
-  auto out = header_of(name, object_size, trailer_flags).substr(0, kSealedHeader);
-  append_le<std::uint8_t>(out, trailer_flags);
-  return out;
-}
-
-// The salt, then the footer's bytes, sealed as what lies at `at`.
-void seal_footer(const ObjectSeal& seal, const Salt& salt, std::string_view aad, ByteCount at,
-                 std::string& footer) {
-  footer.insert(0, salt.view());
-  seal.seal_tail(SealedPart::footer, at, aad, footer, kSaltSize);
 }
 
 const LogName& take_log(ByteReader& reader, const std::vector<LogName>& logs,
@@ -271,67 +251,20 @@ std::vector<std::string_view> LogbookObject::finish(Timestamp created, std::vect
   footer_.created = created;
   footer_.gaps = std::move(gaps);
   footer_.replaced = std::move(replaced);
-  end_ = encode_footer(footer_);
-  auto flags =
-      static_cast<std::uint8_t>((footer_.replaced.empty() ? 0 : kReplaces) | (seal_ ? kSealed : 0));
-  auto size = ByteCount(at_ + end_.size() + kTrailerSize + (seal_ ? kSaltSize + kTagSize : 0));
-  if (seal_) {
-    seal_footer(*seal_, footer_.salt, footer_aad(name_, size, flags), ByteCount(at_), end_);
-  }
-
-  std::string trailer;
-  append_le<std::uint32_t>(trailer, static_cast<std::uint32_t>(end_.size()));
-  append_le<std::uint32_t>(trailer, crc32c(end_, crc32c(name_)));
-  append_le<std::uint16_t>(trailer, kFormatVersion);
-  append_le<std::uint8_t>(trailer, static_cast<std::uint8_t>(ObjectType::logbook));
-  append_le<std::uint8_t>(trailer, flags);
-  append_le<std::uint32_t>(trailer, crc32c(trailer, crc32c(name_)));
-  end_ += trailer;
-  end_ += kEndMagic;
-
-  header_ = header_of(name_, size, flags);
-  at_ += end_.size();
-  std::vector<std::string_view> parts{header_};
+  ends_ = finish_container(seal_ ? &*seal_ : nullptr, footer_.salt, ObjectType::logbook, name_,
+                           ByteCount(at_), encode_footer(footer_),
+                           footer_.replaced.empty() ? std::uint8_t{0} : kReplaces);
+  at_ += ends_.end.size();
+  std::vector<std::string_view> parts{ends_.header};
   for (const auto& piece : pieces_) parts.push_back(piece.bytes);
-  parts.push_back(end_);
+  parts.push_back(ends_.end);
   return parts;
 }
 
-Trailer parse_trailer(const std::string& name, std::string_view tail) {
-  if (tail.size() < kTrailerSize) corrupt(name, "is cut off: it has no trailer");
-  tail.remove_prefix(tail.size() - kTrailerSize);
-  if (tail.substr(16) != kEndMagic) corrupt(name, "is cut off: it does not end with its trailer");
-  if (load_le<std::uint32_t>(tail.data() + 12) != crc32c(tail.substr(0, 12), crc32c(name))) {
-    corrupt(name,
-            "its trailer does not match its checksum: it was changed, or the object was written "
-            "under another name");
-  }
-  auto version = load_le<std::uint16_t>(tail.data() + 8);
-  if (version != kFormatVersion) throw_newer(ObjectType::logbook, name, version);
-  auto flags = static_cast<std::uint8_t>(tail[11]);
-  if (tail[10] != static_cast<char>(ObjectType::logbook) || (flags & ~(kReplaces | kSealed)) != 0) {
-    corrupt(name, "is not an object of the logbook, or has unknown flags");
-  }
-  return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4), flags};
-}
-
-Footer parse_footer(const Sealing* sealing, const std::string& name, std::string footer,
-                    const Trailer& trailer, ByteCount object_size) {
-  if (footer.size() != trailer.footer_size || crc32c(footer, crc32c(name)) != trailer.footer_crc) {
-    corrupt(name, "its footer does not match its checksum");
-  }
-  check_sealed(sealing, ObjectType::logbook, name, trailer.flags);
+Footer decode_footer(const std::string& name, const ContainerFooter& footer) {
   Footer out;
-  std::string_view bytes = footer;
-  if (sealing != nullptr) {
-    if (footer.size() < kSaltSize + kTagSize) corrupt(name, "its footer is too short");
-    out.salt = Salt::of(footer);
-    ByteCount at(object_size.value - kTrailerSize - footer.size());
-    bytes = sealing->object(ObjectType::logbook, name, out.salt)
-                .open(SealedPart::footer, at, footer_aad(name, object_size, trailer.flags),
-                      footer.data() + kSaltSize, footer.size() - kSaltSize);
-  }
-  ByteReader reader(bytes, "logbook " + name);
+  out.salt = footer.salt;
+  ByteReader reader(footer.bytes(), "logbook " + name);
   out.created = Timestamp(reader.le<std::int64_t>());
   auto logs_count = reader.le<std::uint32_t>();
   auto extents_count = reader.le<std::uint32_t>();
@@ -345,7 +278,7 @@ Footer parse_footer(const Sealing* sealing, const std::string& name, std::string
   for (std::uint32_t i = 0; i < extents_count; ++i) {
     out.extents.push_back(take_extent(reader, logs, name));
     const auto& extent = out.extents.back();
-    if (extent.offset.value != at || extent.stored.value > object_size.value - at) {
+    if (extent.offset.value != at || extent.stored.value > footer.at - at) {
       corrupt(name, "its extents do not lie back to back");
     }
     at += extent.stored.value;
@@ -359,11 +292,11 @@ Footer parse_footer(const Sealing* sealing, const std::string& name, std::string
     if (gap.from >= gap.to) corrupt(name, "its footer has a gap that cannot be");
     out.gaps.push_back(std::move(gap));
   }
-  if (trailer.replaces()) out.replaced = take_replaced(reader, name);
+  if ((footer.flags & kReplaces) != 0) out.replaced = take_replaced(reader, name);
   reader.expect_end();
-  if (at + footer.size() + kTrailerSize != object_size.value) {
-    corrupt(name, "has " + std::to_string(object_size.value) + " bytes instead of " +
-                      std::to_string(at + footer.size() + kTrailerSize));
+  if (at != footer.at) {
+    corrupt(name, "its extents end at " + std::to_string(at) + ", and its footer begins at " +
+                      std::to_string(footer.at));
   }
   return out;
 }
@@ -396,20 +329,17 @@ std::string open_extent(const Sealing* sealing, const std::string& name, const S
 
 Footer open_logbook_object(const Sealing* sealing, const std::string& name,
                            std::string_view object) {
-  Header header = parse_header(ObjectType::logbook, name, object);
-  check_sealed(sealing, ObjectType::logbook, name, header.flags);
-  if ((header.flags & ~kSealed) != 0) corrupt(name, "has unknown flags");
-  if (header.payload_size.value != object.size() - kHeaderSize) {
-    corrupt(name, "has " + std::to_string(object.size()) + " bytes instead of " +
-                      std::to_string(header.payload_size.value + kHeaderSize));
-  }
-  Trailer trailer = parse_trailer(name, object);
-  if (object.size() < kHeaderSize + kTrailerSize + trailer.footer_size) {
-    corrupt(name, "its footer is longer than the object");
-  }
-  auto footer_at = object.size() - kTrailerSize - trailer.footer_size;
-  return parse_footer(sealing, name, std::string(object.substr(footer_at, trailer.footer_size)),
-                      trailer, ByteCount(object.size()));
+  return decode_footer(name, open_container(sealing, ObjectType::logbook, name, object, kReplaces));
+}
+
+Footer read_footer(const Vault& vault, const std::string& name, ByteCount object_size) {
+  return decode_footer(
+      name, read_container_footer(vault, ObjectType::logbook, name, object_size, kReplaces));
+}
+
+Footer find_footer(const Sealing* sealing, const std::string& name, std::string_view object) {
+  return decode_footer(
+      name, find_container_footer(sealing, ObjectType::logbook, name, object, kReplaces));
 }
 
 Footer check_logbook_object(const Sealing* sealing, const std::string& name,

@@ -5,15 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "vault/container.hpp"
 #include "vault/extent.hpp"
-#include "vault/object.hpp"
-#include "vault/sealing.hpp"
 #include "vault/sequence_set.hpp"
 
 namespace lifeboat::vault {
 
 // An object of the logbook: header, extents, footer, trailer; docs/format.md has the bytes.
-constexpr std::size_t kTrailerSize = 24;
 constexpr ByteCount kMaxExtent{256u << 20};  // uncompressed; nothing larger is written or read
 constexpr std::size_t kMaxLogName = 1024;
 constexpr std::size_t kMaxAttributes = 65535;
@@ -70,25 +68,15 @@ class LogbookObject {
   std::size_t room_used_ = 0;
   std::optional<ObjectSeal> seal_;   // of an encrypted vault
   std::vector<ExtentBytes> pieces_;  // between header and footer
-  std::string header_;
-  std::string end_;  // footer and trailer
+  ContainerEnds ends_;
   std::uint64_t at_;
   Footer footer_;
 };
 
-// What the last bytes of an object say of its footer. `tail` is the object's end, at least its
-// trailer (or all of an object that is too short).
-struct Trailer {
-  std::size_t footer_size = 0;
-  std::uint32_t footer_crc = 0;
-  std::uint8_t flags = 0;
-  // The footer ends with the objects that this one replaces.
-  bool replaces() const { return (flags & 1) != 0; }
-};
-Trailer parse_trailer(const std::string& name, std::string_view tail);
-// `footer` are the footer's bytes; `object_size` is that of the whole object.
-Footer parse_footer(const Sealing* sealing, const std::string& name, std::string footer,
-                    const Trailer& trailer, ByteCount object_size);
+// What the footer of an object in the store says. Error(not_found) when the object is gone.
+Footer read_footer(const Vault& vault, const std::string& name, ByteCount object_size);
+// The footer of a whole object, of which all but that may be damaged.
+Footer find_footer(const Sealing* sealing, const std::string& name, std::string_view object);
 // The extent's own bytes from those that are stored. `salt` is the footer's.
 std::string open_extent(const Sealing* sealing, const std::string& name, const Salt& salt,
                         const StoredExtent& extent, std::string stored);

@@ -10,7 +10,6 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::uint64_t kTail = 64 * 1024;
 constexpr std::size_t kReaders = 8;
 constexpr std::uint64_t kMostMissing = 1000;  // named one by one
 
@@ -243,28 +242,6 @@ std::vector<FooterOrDamage> read_footers(const Vault& vault,
     if (error) std::rethrow_exception(error);
   }
   return out;
-}
-
-Footer read_footer(const Vault& vault, const std::string& name, ByteCount object_size) {
-  std::uint64_t size = object_size.value;
-  std::uint64_t tail_size = std::min(size, kTail);
-  auto tail = vault.store().get_range(name, ByteCount(size - tail_size), ByteCount(tail_size));
-  if (!tail) throw gone(name);
-  if (tail_size == size) return open_logbook_object(vault.sealing(), name, *tail);
-  Trailer trailer = parse_trailer(name, *tail);
-  std::uint64_t from_end = trailer.footer_size + kTrailerSize;
-  if (from_end + kHeaderSize > size) {
-    throw_corrupt(ObjectType::logbook, name, "its footer is longer than the object");
-  }
-  if (from_end > tail_size) {
-    tail = vault.store().get_range(name, ByteCount(size - from_end), ByteCount(from_end));
-    if (!tail) throw gone(name);
-    if (tail->size() != from_end) {
-      throw_corrupt(ObjectType::logbook, name, "became shorter while it was read");
-    }
-  }
-  auto footer = tail->substr(tail->size() - from_end, trailer.footer_size);
-  return parse_footer(vault.sealing(), name, std::move(footer), trailer, object_size);
 }
 
 }  // namespace lifeboat::vault

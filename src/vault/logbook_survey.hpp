@@ -54,8 +54,4 @@ struct FooterOrDamage {
 std::vector<FooterOrDamage> read_footers(const Vault& vault,
                                          const std::vector<FoundObject>& objects);
 
-// The footer of one object, by reading its end (all of it when it is small: then its header is
-// checked too). Error(not_found) when it is gone.
-Footer read_footer(const Vault& vault, const std::string& name, ByteCount size);
-
 }  // namespace lifeboat::vault

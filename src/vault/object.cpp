@@ -19,10 +19,9 @@ std::string hint(ObjectType type) {
   switch (type) {
     case ObjectType::root:
       return "copy the object `vault` back from a replica of the vault";
-    case ObjectType::chunk:
-      return "move the object away and run lifeboat backup: a chunk that still exists at its "
-             "source "
-             "is written again; lifeboat verify names the points that need it";
+    case ObjectType::pack:
+      return "move the object away and run lifeboat backup: what still exists at its source is "
+             "written again; lifeboat verify names the points that need it";
     case ObjectType::snapshot:
     case ObjectType::point:
       return "use another point (lifeboat points), or take a new one (lifeboat backup)";
@@ -47,8 +46,8 @@ std::string_view to_string(ObjectType type) {
   switch (type) {
     case ObjectType::root:
       return "root";
-    case ObjectType::chunk:
-      return "chunk";
+    case ObjectType::pack:
+      return "pack";
     case ObjectType::snapshot:
       return "snapshot";
     case ObjectType::logbook:

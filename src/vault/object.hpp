@@ -11,7 +11,7 @@ namespace lifeboat::vault {
 // The frame around every object of a vault; docs/format.md has the bytes.
 enum class ObjectType : std::uint8_t {
   root = 1,
-  chunk = 2,
+  pack = 2,
   snapshot = 3,
   logbook = 4,
   point = 5,

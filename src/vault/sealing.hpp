@@ -34,7 +34,8 @@ enum class SealedPart : std::uint32_t {
   extent = 2,
   footer = 3,
   directory = 4,
-  block = 5
+  block = 5,
+  chunk = 6
 };
 
 // Seals and opens the parts of one object. Immutable.

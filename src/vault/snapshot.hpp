@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vault/chunker.hpp"
 #include "vault/chunks.hpp"
 
 namespace lifeboat::vault {
@@ -22,10 +23,16 @@ struct SnapshotId {
 };
 
 struct SnapshotOptions {
-  ByteCount chunk_size{1u << 20};  // file data is cut at multiples of it; <= 8 MiB
+  ByteCount chunk_size{1u << 20};  // Cut::aligned cuts at multiples of it; <= 8 MiB
+  ChunkSizes sizes;                // of Cut::by_content; most <= 8 MiB
   ByteCount page_size{1u << 20};   // of the list of entries; <= 8 MiB
   ChunkOptions chunks;
 };
+
+// Where a file's data is cut into chunks. Aligned: what is overwritten in place changes the chunks
+// that it lies in; for files of pages. By content: what is inserted moves nothing else; for the
+// rest.
+enum class Cut { by_content, aligned };
 
 // Paths are relative, '/'-separated, at most 4096 bytes, without empty, "." or ".." segments and
 // without NUL: the writer refuses others, and so does the reader.
@@ -41,17 +48,20 @@ struct Entry {
 };
 
 // Writes a tree, front to back. One thread at a time. Nothing can be seen before finish(); what
-// an abandoned writer wrote are chunks that the next one finds again. Memory: two pages and what
-// Chunks states.
+// an abandoned writer wrote are packs whose chunks the next one finds again. Memory: two pages, a
+// chunk, and what Chunks states.
 class SnapshotWriter {
  public:
   // `kind` says what it is a state of: "postgres-base", "kafka-metadata", "znodes"…
   SnapshotWriter(Vault vault, std::string kind, SnapshotOptions options = {});
+  // With chunks that others write to as well; `options.chunks` is not looked at.
+  SnapshotWriter(Chunks& chunks, std::string kind, SnapshotOptions options = {});
   ~SnapshotWriter();
 
   void add_directory(const std::string& path, std::uint32_t mode);
   void add_symlink(const std::string& path, const std::string& target);
-  void begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime);
+  void begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
+                  Cut cut = Cut::by_content);
   void data(std::string_view bytes);  // of the file begun; pieces of any size
   void end_file();
   // A whole small file.
@@ -75,6 +85,8 @@ class SnapshotReader {
   SnapshotReader(Vault vault, const SnapshotId& id);
   // By the name of its object.
   SnapshotReader(Vault vault, const std::string& name);
+  // With chunks that others read as well; they must outlive it.
+  SnapshotReader(Chunks& chunks, const std::string& name);
   ~SnapshotReader();
 
   const std::string& kind() const;

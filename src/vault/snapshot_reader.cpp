@@ -25,14 +25,17 @@ std::string snapshot_name(const Vault& vault, const SnapshotId& id) {
 
 struct SnapshotReader::Impl {
   std::string name;
-  mutable Chunks chunks;
+  std::unique_ptr<Chunks> own;
+  Chunks& chunks;
   std::string kind;
   nlohmann::json meta;
   std::uint64_t entries = 0;
   ByteCount bytes;
   std::vector<ChunkRef> pages;
 
-  Impl(Vault vault, std::string named) : name(std::move(named)), chunks(vault) {
+  Impl(std::unique_ptr<Chunks> its, Chunks& used, std::string named)
+      : name(std::move(named)), own(std::move(its)), chunks(used) {
+    const Vault& vault = chunks.vault();
     auto object = vault.store().get(name);
     if (!object) {
       throw Error(Code::not_found, "snapshot " + name, "is missing from the vault",
@@ -74,8 +77,13 @@ struct SnapshotReader::Impl {
 
 SnapshotReader::SnapshotReader(Vault vault, const SnapshotId& id)
     : SnapshotReader(vault, snapshot_name(vault, id)) {}
-SnapshotReader::SnapshotReader(Vault vault, const std::string& name)
-    : impl_(std::make_unique<Impl>(vault, name)) {}
+SnapshotReader::SnapshotReader(Vault vault, const std::string& name) {
+  auto own = std::make_unique<Chunks>(vault);
+  auto& chunks = *own;
+  impl_ = std::make_unique<Impl>(std::move(own), chunks, name);
+}
+SnapshotReader::SnapshotReader(Chunks& chunks, const std::string& name)
+    : impl_(std::make_unique<Impl>(nullptr, chunks, name)) {}
 SnapshotReader::~SnapshotReader() = default;
 
 const std::string& SnapshotReader::kind() const {

@@ -28,18 +28,30 @@ struct SnapshotWriter::Impl {
   std::string page;
   std::vector<std::future<ChunkRef>> pages;
   std::string piece;  // of the file begun
+  GearTable table;
+  ContentChunker chunker;
+  Cut cut = Cut::by_content;
   bool in_file = false;
   std::uint64_t file_size = 0;
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
   bool finished = false;
-  Chunks chunks;  // last: its threads end first
+  std::unique_ptr<Chunks> own;  // last: its threads end first
+  Chunks& chunks;
 
-  Impl(Vault v, std::string k, SnapshotOptions o)
-      : vault(v), kind(std::move(k)), options(o), chunks(v, o.chunks) {
+  Impl(std::unique_ptr<Chunks> its, Chunks& used, std::string k, SnapshotOptions o)
+      : vault(used.vault()),
+        kind(std::move(k)),
+        options(std::move(o)),
+        table(make_gear_table(vault.sealing())),
+        chunker(table, options.sizes),
+        own(std::move(its)),
+        chunks(used) {
     constexpr std::uint64_t most = kMaxChunk.value / 2;
-    if (options.chunk_size.value == 0 || options.chunk_size.value > most ||
-        options.page_size.value > most) {
+    auto possible = [](std::uint64_t size) { return size > 0 && size <= most; };
+    const auto& sizes = options.sizes;
+    if (!possible(options.chunk_size.value) || !possible(options.page_size.value) ||
+        !possible(sizes.most) || sizes.least > sizes.mean || sizes.mean > sizes.most) {
       throw Error(Code::failed, "snapshot " + kind,
                   "chunk and page size must be 1 to " + std::to_string(most) + " bytes");
     }
@@ -76,11 +88,19 @@ struct SnapshotWriter::Impl {
     if (!in_file) throw Error(Code::failed, "snapshot " + kind, "data outside of a file");
     file_size += more.size();
     while (!more.empty()) {
-      auto n = std::min<std::size_t>(more.size(), options.chunk_size.value - piece.size());
+      bool ends = false;
+      auto n = next_piece(more, ends);
       piece += more.substr(0, n);
       more.remove_prefix(n);
-      if (piece.size() == options.chunk_size.value) flush_piece();
+      if (ends) flush_piece();
     }
+  }
+
+  std::size_t next_piece(std::string_view more, bool& ends) {
+    if (cut == Cut::by_content) return chunker.feed(more, ends);
+    auto n = std::min<std::size_t>(more.size(), options.chunk_size.value - piece.size());
+    ends = piece.size() + n == options.chunk_size.value;
+    return n;
   }
 
   void flush_piece() {
@@ -112,6 +132,7 @@ struct SnapshotWriter::Impl {
       ChunkRef ref = future.get();
       root["pages"].push_back({ref.digest.hex(), ref.size.value});
     }
+    chunks.flush();
     return write_root(dump_json(root, "snapshot " + kind));
   }
 
@@ -129,8 +150,13 @@ struct SnapshotWriter::Impl {
   }
 };
 
-SnapshotWriter::SnapshotWriter(Vault vault, std::string kind, SnapshotOptions options)
-    : impl_(std::make_unique<Impl>(vault, std::move(kind), options)) {}
+SnapshotWriter::SnapshotWriter(Vault vault, std::string kind, SnapshotOptions options) {
+  auto own = std::make_unique<Chunks>(vault, options.chunks);
+  auto& chunks = *own;
+  impl_ = std::make_unique<Impl>(std::move(own), chunks, std::move(kind), std::move(options));
+}
+SnapshotWriter::SnapshotWriter(Chunks& chunks, std::string kind, SnapshotOptions options)
+    : impl_(std::make_unique<Impl>(nullptr, chunks, std::move(kind), std::move(options))) {}
 SnapshotWriter::~SnapshotWriter() = default;
 
 void SnapshotWriter::add_directory(const std::string& path, std::uint32_t mode) {
@@ -146,9 +172,12 @@ void SnapshotWriter::add_symlink(const std::string& path, const std::string& tar
   impl_->add({encode_symlink(path, target), {}});
 }
 
-void SnapshotWriter::begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime) {
+void SnapshotWriter::begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
+                                Cut cut) {
   impl_->begin_entry(path);
   impl_->in_file = true;
+  impl_->cut = cut;
+  impl_->chunker.begin();
   impl_->file_size = 0;
   impl_->add({encode_file(path, mode, mtime), {}});
 }

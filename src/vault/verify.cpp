@@ -9,6 +9,7 @@
 #include "vault/logbook.hpp"
 #include "vault/logbook_index.hpp"
 #include "vault/object.hpp"
+#include "vault/pack_check.hpp"
 #include "vault/points.hpp"
 #include "vault/snapshot_format.hpp"
 
@@ -16,35 +17,24 @@ namespace lifeboat::vault {
 namespace {
 
 constexpr std::size_t kMaxHits = 100;  // of one damage
+constexpr unsigned kPacksAtOnce = 2;   // of 64 MiB each
 
 bool is_damage(Code code) {
   return code == Code::corrupt || code == Code::not_found || code == Code::unsupported ||
          code == Code::failed;
 }
 
-Error missing_chunk(const std::string& name) {
-  return Error(Code::not_found, "chunk " + name, "is missing from the vault",
-               "run lifeboat backup: a chunk that still exists at its source is written again");
+Error lacks_chunks(const std::string& name) {
+  return Error(Code::not_found, "snapshot " + name,
+               "lacks chunks: no pack has them, a pack is missing or its footer is damaged",
+               "run lifeboat backup: what still exists at its source is written again; put a "
+               "missing pack back from a replica of the vault");
 }
 
 Error stray(const std::string& name, const std::string& what) {
   return Error(Code::corrupt, name, "is not a name that " + what + " has",
                "move it out of the vault");
 }
-
-// Chunks that were found good, by their ids: exact, forgets some, 8 MiB.
-class GoodChunks {
- public:
-  GoodChunks() : slots_(1 << 18) {}
-  bool has(const Digest& id) const { return slots_[slot(id)] == id; }
-  void add(const Digest& id) { slots_[slot(id)] = id; }
-
- private:
-  static std::size_t slot(const Digest& d) {
-    return (d.bytes[0] | d.bytes[1] << 8 | d.bytes[2] << 16) & ((1 << 18) - 1);
-  }
-  std::vector<Digest> slots_;
-};
 
 class Verifier {
  public:
@@ -53,7 +43,7 @@ class Verifier {
 
   VerifyReport all() {
     check_root();
-    check_chunk_objects();
+    check_packs();
     std::set<std::string> of_points;  // names
     for (const auto& listed : check_points()) {
       if (listed.point) check_point(*listed.point, of_points);
@@ -73,6 +63,7 @@ class Verifier {
 
   VerifyReport one(const std::string& id) {
     check_root();
+    load_index();
     std::optional<RecoveryPoint> point;
     object(point_name(id), "point", "point " + id, [&] { point = read_point(vault_, id); });
     ++report_.points;
@@ -161,49 +152,65 @@ class Verifier {
     }
   }
 
-  // Every chunk there is, whoever needs it. At level `exists` a chunk is only looked at where
-  // something refers to it.
-  void check_chunk_objects() {
-    vault_.store().list("chunks/", [&](const store::ObjectInfo& info) {
-      auto id = chunk_id(info.name);
-      if (!id) {
-        damage(info.name, "chunk", stray(info.name, "a chunk"), "");
-      } else if (full()) {
-        read_chunk(*id, "");
-      }
-    });
+  void load_index() {
+    index_ = PackIndex::load(vault_, {}, cancel_);
+    for (const auto& bad : index_.damaged()) damage(bad.name, "pack", bad.error, "");
+    good_.assign(index_.chunks(), false);
   }
 
-  bool read_chunk(const Digest& id, const std::string& hit) {
-    std::string name = chunk_name(id);
-    bool good = object(name, "chunk", hit, [&] {
-      auto bytes = vault_.store().get(name);
-      if (!bytes) throw missing_chunk(name);
-      report_.bytes = report_.bytes + bytes->size();
-      open_chunk(vault_, id, std::move(*bytes));
+  // Every pack there is, whoever needs it. At level `exists` its footer is read.
+  void check_packs() {
+    load_index();
+    std::vector<std::string> names;
+    auto listed = list_packs(
+        vault_, [&](const auto& name) { damage(name, "pack", stray(name, "a pack"), ""); });
+    for (const auto& pack : listed) names.push_back(pack.name);
+    if (!full()) {
+      report_.objects += names.size();
+      return progress("pack");
+    }
+    std::map<std::string, std::uint32_t> numbers;
+    for (const auto& pack : index_.packs()) {
+      numbers.emplace(pack.name, static_cast<std::uint32_t>(numbers.size()));
+    }
+    vault::check_packs(vault_, names, kPacksAtOnce, cancel_, [&](const PackCheck& pack) {
+      ++report_.objects;
+      report_.bytes = report_.bytes + pack.bytes.value;
+      progress("pack");
+      if (!pack.error) return;
+      damage(pack.name, "pack", *pack.error, "");
+      auto number = numbers.find(pack.name);
+      if (number == numbers.end()) return;
+      for (const auto& [offset, error] : pack.chunks) bad_places_.insert({number->second, offset});
     });
-    if (good) good_.add(id);
-    return good;
+    all_read_ = true;
   }
 
   // A chunk that something refers to.
-  void need_chunk(const Digest& digest, const std::string& hit) {
-    auto id = vault_.name_of(digest);
-    if (good_.has(id)) return;
-    std::string name = chunk_name(id);
-    if (auto it = by_object_.find(name); it != by_object_.end()) {
-      return hit_again(it->second, hit);
-    }
-    if (full()) {
-      read_chunk(id, hit);
+  void need_chunk(const ChunkRef& ref, const std::string& snapshot, const std::string& hit) {
+    auto places = index_.places(ref.digest);
+    if (places.empty()) return damage(snapshot, "chunk", lacks_chunks(snapshot), hit);
+    if (!full()) return;
+    if (!all_read_) {
+      read_chunk(ref, places, hit);
       return;
     }
-    bool there = object(name, "chunk", hit, [&] {
-      if (!vault_.store().stat(name)) {
-        throw missing_chunk(name);
-      }
+    for (const auto& place : places) {
+      if (!bad_places_.contains({place.pack, place.offset})) return;
+    }
+    const auto& name = index_.packs()[places.front().pack].name;
+    if (auto it = by_object_.find(name); it != by_object_.end()) hit_again(it->second, hit);
+  }
+
+  void read_chunk(const ChunkRef& ref, const std::vector<PackPlace>& places,
+                  const std::string& hit) {
+    auto number = index_.number(ref.digest).value();
+    if (good_[number]) return;
+    const auto& name = index_.packs()[places.front().pack].name;
+    object(name, "pack", hit, [&] {
+      report_.bytes = report_.bytes + chunks_.get(ref).size();
+      good_[number] = true;
     });
-    if (there) good_.add(id);
   }
 
   std::vector<ListedPoint> check_points() {
@@ -231,30 +238,30 @@ class Verifier {
 
   void check_snapshot(const std::string& name, const std::string& hit) {
     object(name, "snapshot", hit, [&] {
-      SnapshotReader reader(vault_, name);
-      bool complete = true;
-      for (const auto& page : reader.pages()) {
-        need_chunk(page.digest, hit + " list of entries");
-        complete = complete && by_object_.count(chunk_name(vault_.name_of(page.digest))) == 0;
-      }
-      if (!complete) return;  // named already, as that chunk
-      read_entries(reader, hit);
+      SnapshotReader reader(chunks_, name);
+      for (const auto& page : reader.pages()) need_chunk(page, name, hit + " list of entries");
+      read_entries(reader, name, hit);
     });
   }
 
-  void read_entries(const SnapshotReader& reader, const std::string& hit) {
+  // What is wrong with a page was named already, as its pack's damage or its snapshot's.
+  void read_entries(const SnapshotReader& reader, const std::string& name, const std::string& hit) {
     try {
       reader.for_each([&](const Entry& entry) {
         for (const auto& chunk : entry.chunks) {
           cancel_.check();
-          need_chunk(chunk.digest, hit + " file " + entry.path);
+          need_chunk(chunk, name, hit + " file " + entry.path);
         }
       });
     } catch (const Error& error) {
-      // At level `exists` a page is read here for the first time.
-      auto at = error.subject().find("chunks/");
-      if (!is_damage(error.code()) || at == std::string::npos) throw;
-      damage(error.subject().substr(at), "chunk", error, hit + " list of entries");
+      if (!is_damage(error.code())) throw;
+      auto at = error.subject().find(kPackPrefix);
+      if (at != std::string::npos) {
+        // At level `exists` a page is read here for the first time.
+        damage(error.subject().substr(at), "pack", error, hit + " list of entries");
+      } else if (by_object_.count(name) == 0) {
+        throw;
+      }
     }
   }
 
@@ -374,12 +381,7 @@ class Verifier {
     try {
       auto bytes = vault_.store().get(info.name);
       if (!bytes) return;
-      Trailer trailer = parse_trailer(info.name, *bytes);
-      std::size_t from_end = trailer.footer_size + kTrailerSize;
-      if (from_end + kHeaderSize > bytes->size()) return;
-      auto footer = std::string_view(*bytes).substr(bytes->size() - from_end, trailer.footer_size);
-      Footer read = parse_footer(vault_.sealing(), info.name, std::string(footer), trailer,
-                                 ByteCount(bytes->size()));
+      Footer read = find_footer(vault_.sealing(), info.name, *bytes);
       for (const auto& extent : read.extents) name_if_bad(info.name, read, extent, *bytes);
     } catch (const Error& error) {
       if (!is_damage(error.code())) throw;  // the footer is what is damaged
@@ -421,7 +423,11 @@ class Verifier {
   std::map<std::string, std::size_t> by_object_;             // index in report_.damages
   std::vector<std::pair<std::string, LogStart>> starts_;     // of which point
   std::vector<std::pair<std::string, Extent>> bad_extents_;  // of which object
-  GoodChunks good_;
+  PackIndex index_;
+  std::vector<bool> good_;  // chunks that were read, by PackIndex::number()
+  bool all_read_ = false;   // all packs were; bad_places_ says what is damaged in them
+  std::set<std::pair<std::uint32_t, std::uint32_t>> bad_places_;  // pack, offset
+  Chunks chunks_{vault_};
   std::optional<Logbook> logbook_;
 };
 

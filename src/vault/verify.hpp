@@ -18,7 +18,7 @@ enum class VerifyLevel {
 
 struct Damage {
   std::string object;  // its name in the store, or the log whose range is missing
-  std::string kind;    // "chunk", "snapshot", "logbook", "point", "root", "range"
+  std::string kind;    // "pack", "chunk", "snapshot", "logbook", "point", "root", "range"…
   Code code;           // not_found, corrupt, unsupported…
   std::string problem;
   std::string hint;               // what to do

@@ -57,6 +57,7 @@ class Restore {
   // The gates were open already: all nodes are there, and others may work on them. Only the ACLs
   // of the nodes around the gates can be missing.
   RestoreResult run_with_gates_open(const std::function<std::optional<Znode>()>& next) {
+    finishing_ = true;
     while (auto node = next()) {
       result_.present += 1;
       if (holds_gate(node->path) && node->acl != open_to_all) {
@@ -70,9 +71,12 @@ class Restore {
   // The root's own ACL comes last of all: it may forbid to take the marker away.
   RestoreResult finish_acls() {
     set_late_acls([](const std::string& path) { return path != "/"; });
+    if (options_.on_whole) options_.on_whole();
     session_.remove(std::string(restore_marker), nullptr);
     const int rc = session_.wait_for_one().rc;
-    if (rc != ZOK && rc != ZNONODE) {
+    // Not allowed: an earlier try did it, and then gave the root its own ACL.
+    const bool gone = rc == ZNONODE || (rc == ZNOAUTH && options_.whole);
+    if (rc != ZOK && !gone) {
       throw error_for(rc, session_.subject()).during("marking the tree as whole");
     }
     set_late_acls([](const std::string&) { return true; });
@@ -276,6 +280,8 @@ class Restore {
         const auto& late = *static_cast<const LateAcl*>(reply.token);
         if (is_transient(reply.rc)) {
           lost = true;
+        } else if (reply.rc == ZNOAUTH && finishing_) {
+          continue;  // set by an earlier try, it shuts us out
         } else if (reply.rc != ZOK) {
           throw error_for(reply.rc, "znode " + late.path).during("setting its ACL");
         }
@@ -307,6 +313,7 @@ class Restore {
   Session& session_;
   const RestoreOptions& options_;
   const bool resumed_;
+  bool finishing_ = false;
   const std::set<std::string> gates_;
   std::vector<Znode> gate_nodes_;
   const std::vector<Acl> early_acl_;
@@ -386,7 +393,7 @@ RestoreResult restore_tree(const Config& config, const Cancel& cancel,
   make_chroot(config, cancel);
   Session session(config, cancel);
   const auto marker = read_marker(session);
-  if (marker && marker->run == options.run && marker->gates_open) {
+  if (options.whole || (marker && marker->run == options.run && marker->gates_open)) {
     return Restore(session, options, true).run_with_gates_open(next);
   }
   const TargetState state = look_at_target(session, config, options.skeleton);

@@ -124,6 +124,10 @@ struct RestoreOptions {
   std::vector<std::string> gates;
   Skeleton skeleton;
   bool overwrite = false;  // write over a tree that is not empty; nothing is deleted
+  // The tree is whole: called before restore_marker is deleted, which ends all knowledge of this
+  // run here. Who remembers it says `whole` when the same run comes again, to finish.
+  std::function<void()> on_whole;
+  bool whole = false;
 };
 
 struct RestoreResult {

@@ -296,10 +296,17 @@ def kill(process):
     process.wait()
 
 
+def is_restored(lifeboat):
+    """Whether the newest restore has noted its end."""
+    newest = max((lifeboat.folder / "lifeboat-state").glob("*.plan.json"))
+    journal = newest.with_name(newest.name.replace(".plan.", ".journal."))
+    return journal.exists() and "all" in json.loads(journal.read_text())["done"]
+
+
 def operate(lifeboat, words, actions, kill_after=None):
     """Runs a restore, doing what each step asks of the operator: `actions` maps a step's name to
-    it. `kill_after`: (step, seconds): SIGKILL so long after that step has begun; then the result
-    is None, else the process, which has ended."""
+    it. `kill_after`: (step, seconds): SIGKILL so long after that step has begun, unless the restore
+    is whole by then; the result is None, else the process, which has ended."""
     log = lifeboat.folder / "operated.jsonl"
     log.unlink(missing_ok=True)
     process = lifeboat.start(*words, "--yes", "--json", log=log)
@@ -322,6 +329,10 @@ def operate(lifeboat, words, actions, kill_after=None):
                 try:
                     process.wait(timeout=kill_after[1])
                 except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGSTOP)
+                    if is_restored(lifeboat):  # the next one would be a new restore
+                        process.send_signal(signal.SIGCONT)
+                        continue
                     print(f"killed {kill_after[1]:.2f} s after {name} began", flush=True)
                     return None
         process.wait()

@@ -11,8 +11,8 @@ import struct
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-ROOT, CHUNK, SNAPSHOT, LOGBOOK, POINT, SUMMARY, KEY = range(1, 8)
-PAYLOAD, EXTENT, FOOTER, DIRECTORY, BLOCK = range(1, 6)
+ROOT, PACK, SNAPSHOT, LOGBOOK, POINT, SUMMARY, KEY = range(1, 8)
+PAYLOAD, EXTENT, FOOTER, DIRECTORY, BLOCK, CHUNK = range(1, 7)
 SEALED = 0x80
 HEADER = struct.Struct("<8sHBBQ")  # and a u32 crc
 TRAILER = struct.Struct("<IIHBBI8s")
@@ -146,18 +146,52 @@ class SealedVault:
         sealed = self.cipher(kind, name, salt).encrypt(self.nonce(PAYLOAD, 40), payload, head)
         return frame(kind, name, salt + sealed, flags | SEALED)
 
-    def logbook(self, name):
-        """(log, base, next, codec, stored bytes as they were before sealing) of each extent."""
+    def container(self, kind, name):
+        """The object, its cipher, a reader of its footer: of the logbook's objects and packs."""
         data = self.get(name)
-        size, crc, version, kind, flags, trailer_crc, magic = TRAILER.unpack(data[-24:])
-        assert (version, kind, magic) == (1, LOGBOOK, b"LBOATEND") and flags & SEALED
+        size, crc, version, found, flags, trailer_crc, magic = TRAILER.unpack(data[-24:])
+        assert (version, found, magic) == (1, kind, b"LBOATEND") and flags & SEALED
         assert trailer_crc == crc32c(data[-24:-12], crc32c(name.encode()))
         at = len(data) - 24 - size
         footer = data[at:-24]
         assert crc == crc32c(footer, crc32c(name.encode()))
-        cipher = self.cipher(LOGBOOK, name, footer[:16])
+        cipher = self.cipher(kind, name, footer[:16])
         footer = cipher.decrypt(self.nonce(FOOTER, at), footer[16:], data[:20] + bytes([flags]))
-        reader = Reader(footer)
+        return data, cipher, Reader(footer)
+
+    def pack(self, name):
+        """(SHA-256, codec, size, stored bytes as they were before sealing) of each chunk."""
+        data, cipher, reader = self.container(PACK, name)
+        offset = 24
+        for _ in range(reader.unpack("I")[0]):
+            digest = reader.take(32)
+            stored, size, codec, crc = reader.unpack("IIBI")
+            sealed = data[offset : offset + stored]
+            assert crc32c(sealed) == crc
+            yield digest, codec, size, cipher.decrypt(self.nonce(CHUNK, offset), sealed, None)
+            offset += stored
+
+    def write_pack(self, name, contents, salt=None):
+        """A pack of these chunks, as they are; gives its bytes."""
+        salt = salt or os.urandom(16)
+        cipher = self.cipher(PACK, name, salt)
+        body, table = b"", struct.pack("<I", len(contents))
+        for content in contents:
+            sealed = cipher.encrypt(self.nonce(CHUNK, 24 + len(body)), content, None)
+            table += hashlib.sha256(content).digest()
+            table += struct.pack("<IIBI", len(sealed), len(content), 0, crc32c(sealed))
+            body += sealed
+        size = 24 + len(body) + 16 + len(table) + 16 + 24
+        head = HEADER.pack(b"LIFEBOAT", 1, PACK, SEALED, size - 24)
+        sealed = cipher.encrypt(self.nonce(FOOTER, 24 + len(body)), table, head + bytes([SEALED]))
+        footer, start = salt + sealed, crc32c(name.encode())
+        end = struct.pack("<IIHBB", len(footer), crc32c(footer, start), 1, PACK, SEALED)
+        end += struct.pack("<I", crc32c(end, start)) + b"LBOATEND"
+        return head + struct.pack("<I", crc32c(head, start)) + body + footer + end
+
+    def logbook(self, name):
+        """(log, base, next, codec, stored bytes as they were before sealing) of each extent."""
+        data, cipher, reader = self.container(LOGBOOK, name)
         _, logs, extents, _ = reader.unpack("qIII")
         logs = [reader.text() for _ in range(logs)]
         for _ in range(extents):

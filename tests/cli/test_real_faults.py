@@ -122,13 +122,11 @@ class WholeServers(WithVault):
         self.break_and_verify(site, done["point"])
 
     def break_and_verify(self, site, point):
-        """One flipped bit of one chunk: FAILED, and the point that it costs is named."""
-        chunks = sorted(
-            (site.vault_path() / "chunks").rglob("*"), key=lambda path: path.stat().st_size
-        )
-        chunk = chunks[-1]
-        whole = chunk.read_bytes()
-        chunk.write_bytes(
+        """One flipped bit of a pack: FAILED, and the point that it costs is named."""
+        packs = harness.vault_objects(site.vault_path() / "packs")
+        pack = max(packs, key=lambda path: path.stat().st_size)
+        whole = pack.read_bytes()
+        pack.write_bytes(
             whole[: len(whole) // 2]
             + bytes([whole[len(whole) // 2] ^ 1])
             + whole[len(whole) // 2 + 1 :]
@@ -138,7 +136,7 @@ class WholeServers(WithVault):
             (verified.json()["verdict"], verified.code), ("FAILED", harness.CORRUPT), verified
         )
         self.assertIn(point, json.dumps(verified.json()["damages"]))
-        chunk.unlink()
+        pack.unlink()
         self.assertEqual(site.run("verify", "--level", "exists").code, harness.CORRUPT)
 
     def test_backup_dry_run_changes_nothing(self):

@@ -1,1 +1,1 @@
-target_link_libraries(test_clickhouse PRIVATE PkgConfig::RDKAFKA)
+target_link_libraries(test_clickhouse PRIVATE RdKafka::rdkafka)

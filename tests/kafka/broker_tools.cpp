@@ -42,7 +42,7 @@ void send(rd_kafka_t* client, const TopicPartition& tp, int i, const std::string
 }
 
 void count_failure(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-  if (message->err != 0) ++*static_cast<std::atomic<int>*>(user_of(opaque));
+  if (message->err != 0) ++*static_cast<std::atomic<int>*>(opaque);
 }
 
 // Runs an admin call and waits for its event.

@@ -96,11 +96,12 @@ TEST_P(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
       bad[i] = static_cast<char>(bad[i] ^ (1 << random.below(8)));
       store.put(info.name, bad);
       expect_named(info.name, "byte " + std::to_string(i));
-      EXPECT_FALSE(read_everything()) << info.name << " byte " << i;
+      // A chunk may be the same for another sequence of compressed bytes.
+      EXPECT_FALSE(read_everything() && !info.name.starts_with("packs/")) << info.name << " " << i;
     }
     store.put(info.name, good);
   }
-  std::set<std::string> all = {"vault", "chunks", "snapshots", "logbook", "points"};
+  std::set<std::string> all = {"vault", "packs", "snapshots", "logbook", "points"};
   if (vault.encrypted()) all.insert("keys");
   EXPECT_EQ(kinds, all);
   EXPECT_TRUE(verify_all().good());
@@ -133,6 +134,11 @@ TEST_P(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
       EXPECT_EQ(report.damages[0].kind, "range");
       EXPECT_EQ(report.damages[0].object, kLog + " [40, 50)");
       EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{"point " + point.id});
+    } else if (info.name.starts_with("packs/")) {
+      ASSERT_FALSE(report.good());
+      EXPECT_EQ(report.damages[0].kind, "chunk");
+      EXPECT_EQ(report.damages[0].code, Code::not_found);
+      EXPECT_EQ(report.damages[0].object, snapshot_name(vault, snapshot));
     } else {
       EXPECT_FALSE(report.good()) << info.name;
       bool named = false;
@@ -164,7 +170,6 @@ TEST_P(DamageTest, ANewerVersionOfEveryObjectIsRefusedByName) {
     const auto good = *store.get(info.name);
     store.put(info.name, as_newer_version(info.name, good));
     for (auto level : {VerifyLevel::exists, VerifyLevel::full}) {
-      if (level == VerifyLevel::exists && info.name.starts_with("chunks/")) continue;
       auto report = verify_all(level);
       bool named = false;
       for (const auto& damage : report.damages) {
@@ -180,11 +185,13 @@ TEST_P(DamageTest, ANewerVersionOfEveryObjectIsRefusedByName) {
 
 TEST_P(DamageTest, DamageSaysWhichPointsItHits) {
   auto page = SnapshotReader(vault, snapshot).pages().at(0).digest;
-  auto chunk = name_of_chunk("a small file");
-  store.put(chunk, "rubbish");
+  auto good = objects_of(store, "packs/").at(0).name;
+  const auto bytes = *store.get(good);
+  auto pack = damage_chunk(sha256("a small file"));
   auto report = verify_all();
   ASSERT_EQ(report.damages.size(), 1u);
-  EXPECT_EQ(report.damages[0].kind, "chunk");
+  EXPECT_EQ(report.damages[0].kind, "pack");
+  EXPECT_EQ(report.damages[0].object, pack);
   std::string whose = "point " + point.id + " snapshot " + snapshot.hex();
   EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{whose + " file d/f"});
 
@@ -193,11 +200,12 @@ TEST_P(DamageTest, DamageSaysWhichPointsItHits) {
   EXPECT_EQ(verify(vault, options, cancel).damages.size(), 1u);
   options.level = VerifyLevel::exists;
   EXPECT_TRUE(verify(vault, options, cancel).good());  // it is there; what it holds is not asked
-  auto page_name = chunk_name(vault.name_of(page));
-  store.put(page_name, "rubbish");
+  store.put(good, bytes);
+  damage_chunk(page);
   report = verify(vault, options, cancel);
   ASSERT_EQ(report.damages.size(), 1u);
-  EXPECT_EQ(report.damages[0].object, page_name);
+  EXPECT_EQ(report.damages[0].object, pack);
+  EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{whose + " list of entries"});
 }
 
 TEST_P(DamageTest, DamagedExtentsNameTheirRangesAndPoints) {
@@ -219,7 +227,7 @@ TEST_P(DamageTest, DamagedExtentsNameTheirRangesAndPoints) {
 }
 
 TEST_P(DamageTest, ForeignNamesAreToldOf) {
-  store.put("chunks/zz/nonsense", "x");
+  store.put("packs/nonsense", "x");
   store.put("snapshots/nonsense", "x");
   store.put("logbook/nonsense", "x");
   EXPECT_EQ(verify_all().damages.size(), 3u);

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "vault/logbook_format.hpp"
+#include "vault/pack_format.hpp"
 #include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
 
@@ -33,9 +34,11 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
   Random random(1);
   Vault vault = Vault::create(store, clock, random);
 
-  auto ref = Chunks(vault).put("hello");
-  std::string chunk = *store.get(chunk_name(ref.digest));
-  EXPECT_NE(format_page().find(dump(chunk)), std::string::npos) << dump(chunk);
+  PackBuilder pack("packs/20261122T170506123Z-0000000000000000", nullptr);
+  pack.add({sha256("hello"), 5, ChunkCodec::none, "hello"});
+  std::string whole;
+  for (auto part : pack.finish()) whole += part;
+  EXPECT_NE(format_page().find(dump(whole)), std::string::npos) << dump(whole);
 
   LogbookObject object("logbook/20261122T170506123Z-00000000/00000000000000000000", 1);
   object.add({{"postgres/7301/00000001"},
@@ -56,23 +59,26 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
   EXPECT_NE(format_page().find(dump(summary)), std::string::npos) << dump(summary);
 }
 
-// The page's sealed chunk was made by another implementation (tests/cli/sealed_vault.py).
+// The page's sealed pack was made by another implementation (tests/cli/sealed_vault.py).
 TEST(Format, TheSealedExampleOfThePageOpens) {
   std::string key, id;
   for (int i = 0; i < 32; ++i) key += static_cast<char>(i);
   for (int i = 0; i < 16; ++i) id += fmt::format("{:02x}", i);
   Sealing sealing(Secret(key), id);
-  const auto name = chunk_name(sealing.name_of(sha256("hello")));
-  EXPECT_EQ(name, "chunks/4d/4da10a6dcfcb495eee6377dd8395d3e5bb3ab7b2254cf2acdfae614b13e5d244");
-  EXPECT_NE(format_page().find(name), std::string::npos);
+  const std::string name = "packs/20261122T170506123Z-0000000000000000";
   auto bytes = bytes_of(
-      "4c494645424f4154010002802900000000000000af07e5fca0a1a2a3a4a5a6a7"
-      "a8a9aaabacadaeaf6e0eabb6c9af778362b3b1b5a25ca63bcb0e9b771b8fbbcf"
-      "ec808137f2");
+      "4c494645424f4154010002807e00000000000000f5986e5d568097a861dfa7dd"
+      "4d353db1d73b3a8f919f6771cba0a1a2a3a4a5a6a7a8a9aaabacadaeafdd89a9"
+      "026364230547184e3f8813dcab31fe555fb8d8f4c865af8a87973eb1474cfb9a"
+      "db82b2a6aa24cf6e3d4020ac4a740c96b217fce2282b57ebf46323ee08b55100"
+      "00009d874a21010002800aabac2f4c424f4154454e44");
   EXPECT_NE(format_page().find(dump(bytes)), std::string::npos) << dump(bytes);
-  auto opened = unseal(&sealing, ObjectType::chunk, name, bytes);
-  EXPECT_EQ(opened.payload, std::string("\x05\0\0\0hello", 9));
-  EXPECT_EQ(opened.flags, 0);
+  auto footer = open_pack(&sealing, name, bytes);
+  ASSERT_EQ(footer.chunks.size(), 1u);
+  const auto& chunk = footer.chunks[0];
+  auto seal = sealing.object(ObjectType::pack, name, footer.salt);
+  EXPECT_EQ(open_packed_chunk(&seal, name, chunk, bytes.substr(chunk.offset, chunk.stored)),
+            "hello");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "store/crash_store.hpp"
 #include "store/forwarding_store.hpp"
 #include "vault/logbook_keeper.hpp"
+#include "vault/pack_check.hpp"
 #include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
 
@@ -116,11 +117,11 @@ std::string with_checksums(const std::string& name, std::string bytes) {
     return crc32c(std::string_view(bytes).substr(from, size), begin);
   };
   if (bytes.size() < kHeaderSize + kTrailerSize) return bytes;
-  bool logbook = name.starts_with("logbook/");
-  std::size_t payload = bytes.size() - kHeaderSize - (logbook ? 0 : kChecksumSize);
+  bool container = name.starts_with("logbook/") || name.starts_with("packs/");
+  std::size_t payload = bytes.size() - kHeaderSize - (container ? 0 : kChecksumSize);
   put(12, static_cast<std::uint64_t>(payload));
   put(20, crc_at(0, 20, crc32c(name)));
-  if (!logbook) {
+  if (!container) {
     put(bytes.size() - 4, crc_at(kHeaderSize, payload, load_le<std::uint32_t>(bytes.data() + 20)));
     return bytes;
   }
@@ -158,8 +159,9 @@ void fill(const Vault& vault, Clock& clock, Random& random) {
 // Reads all of one object, whatever it is.
 void read_object(const Vault& vault, const std::string& name) {
   auto bytes = vault.store().get(name).value();
-  if (name.starts_with("chunks/")) {
-    open_chunk(vault, chunk_id(name).value(), bytes);
+  if (name.starts_with("packs/")) {
+    auto check = check_pack(vault, name, bytes, Cancel());
+    if (check.error) throw *check.error;
   } else if (name.starts_with("snapshots/")) {
     SnapshotReader(vault, name);
   } else if (name.starts_with("points/")) {
@@ -183,7 +185,7 @@ struct SealedTest : ::testing::Test {
   Random random{7};
   Vault vault = make_vault(Kind::encrypted, store, clock, random);
   Vault other = make_vault(Kind::encrypted, other_store, clock, random);
-  const std::vector<std::string> types = {"chunks/", "snapshots/", "points/", "logbook/", "index/"};
+  const std::vector<std::string> types = {"packs/", "snapshots/", "points/", "logbook/", "index/"};
 
   void SetUp() override {
     fill(vault, clock, random);
@@ -285,8 +287,8 @@ TEST_F(SealedTest, NothingOfTheContentIsSeen) {
   }
   // The same content has another name in another vault.
   std::set<std::string> names;
-  for (const auto& info : objects_of(store, "chunks/")) names.insert(info.name);
-  for (const auto& info : objects_of(other_store, "chunks/")) {
+  for (const auto& info : objects_of(store, "snapshots/")) names.insert(info.name);
+  for (const auto& info : objects_of(other_store, "snapshots/")) {
     EXPECT_EQ(names.count(info.name), 0u);
   }
 }
@@ -316,7 +318,7 @@ class SaltRecorder : public store::ForwardingStore {
   void record(const std::string& name, std::string_view bytes) {
     if (name == "vault" || name.starts_with("keys/")) return;
     std::size_t at = kHeaderSize;
-    if (name.starts_with("logbook/")) {
+    if (name.starts_with("logbook/") || name.starts_with("packs/")) {
       std::size_t trailer = bytes.size() - kTrailerSize;
       at = trailer - load_le<std::uint32_t>(bytes.data() + trailer);
     }

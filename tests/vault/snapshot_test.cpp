@@ -10,6 +10,7 @@ struct SnapshotTest : VaultTest {
   SnapshotOptions small() {
     SnapshotOptions options;
     options.chunk_size = ByteCount(1000);
+    options.sizes = {256, 512, 1024};
     options.page_size = ByteCount(200);
     return options;
   }
@@ -24,7 +25,7 @@ TEST_P(SnapshotTest, ATreeComesBackAsItWas) {
   SnapshotWriter writer(vault, "postgres-base", small());
   writer.add_directory("pg", 0700);
   writer.add_file("pg/empty", 0600, Timestamp(5), "");
-  writer.begin_file("pg/large", 0640, Timestamp(-7));
+  writer.begin_file("pg/large", 0640, Timestamp(-7), Cut::aligned);
   std::string large = noise(12'345, 9);
   for (std::size_t i = 0; i < large.size(); i += 77) {
     writer.data(std::string_view(large).substr(i, 77));
@@ -58,6 +59,27 @@ TEST_P(SnapshotTest, ATreeComesBackAsItWas) {
   EXPECT_EQ(reader.read_small("pg/large"), large);
   EXPECT_EQ(reader.read_small("none"), std::nullopt);
   EXPECT_EQ(error_of([&] { reader.read_small("pg/large", ByteCount(10)); }).code(), Code::corrupt);
+}
+
+// Of a file in which something was inserted, only what lies around that is stored again.
+TEST_P(SnapshotTest, ByContentAnInsertionMovesNothingElse) {
+  auto content = noise(300'000, 4);
+  auto take = [&](const std::string& bytes, Cut cut) {
+    SnapshotWriter writer(vault, "same", small());
+    writer.begin_file("f", 0600, Timestamp(1), cut);
+    for (std::size_t i = 0; i < bytes.size(); i += 777) {
+      writer.data(std::string_view(bytes).substr(i, 777));
+    }
+    writer.end_file();
+    auto id = writer.finish({});
+    EXPECT_EQ(SnapshotReader(vault, id).read_small("f"), bytes);
+    return writer.stats();
+  };
+  auto first = take(content, Cut::by_content);
+  EXPECT_GT(first.new_bytes.value, content.size());
+  auto inserted = content.substr(0, 100'000) + "a few bytes" + content.substr(100'000);
+  EXPECT_LT(take(inserted, Cut::by_content).new_bytes.value, 40'000u);  // most of it its list
+  EXPECT_GT(take(inserted, Cut::aligned).new_bytes.value, 290'000u);
 }
 
 TEST_P(SnapshotTest, AnEmptyOneIsOne) {

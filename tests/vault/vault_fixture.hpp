@@ -91,8 +91,15 @@ struct VaultTest : ::testing::TestWithParam<Kind> {
   Vault vault = make_vault(GetParam(), store, clock, random);
 
   Vault open(store::ObjectStore& there) const { return open_vault(GetParam(), there); }
-  std::string name_of_chunk(std::string_view content) const {
-    return chunk_name(vault.name_of(sha256(content)));
+  // Changes a byte of the chunk with this content where it lies; gives the name of its pack.
+  std::string damage_chunk(const Digest& digest) {
+    auto index = PackIndex::load(vault, {}, cancel);
+    auto place = index.find(digest).value();
+    auto name = index.packs().at(place.pack).name;
+    auto bytes = store.get(name).value();
+    bytes[place.offset] = static_cast<char>(bytes[place.offset] ^ 1);
+    store.put(name, bytes);
+    return name;
   }
 
   VerifyReport verify_all(VerifyLevel level = VerifyLevel::full) {
@@ -132,7 +139,7 @@ inline std::string as_newer_version(const std::string& name, std::string bytes) 
   };
   put(8, std::uint16_t{2});
   put(20, crc32c(std::string_view(bytes).substr(0, 20), crc32c(name)));
-  if (name.starts_with("logbook/")) {
+  if (name.starts_with("logbook/") || name.starts_with("packs/")) {
     std::size_t trailer = bytes.size() - 24;
     put(trailer + 8, std::uint16_t{2});
     put(trailer + 12, crc32c(std::string_view(bytes).substr(trailer, 12), crc32c(name)));

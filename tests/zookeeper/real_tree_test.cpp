@@ -96,6 +96,31 @@ TEST_F(RealTree, ChildrenOfALockedNodeAreMadeBeforeItIsLocked) {
   EXPECT_EQ(essence(dump_all(with_auth(target, "owner:x"))), essence(before));
 }
 
+TEST_F(RealTree, ARunThatEndedAndDoesNotKnowItEndsAgain) {
+  const Config source = with_auth(fresh(), "owner:x");
+  Hand hand(source);
+  hand.make("/a", "1");
+  std::vector<Znode> nodes = dump_all(source);
+  nodes.front().acl = {{"world", "anyone", ZOO_PERM_READ}};  // the root's: shuts everybody out
+  const Config target = fresh();
+  RestoreOptions options = run_of("r1");
+  bool remembered = false;
+  options.on_whole = [&] {
+    remembered = true;
+    EXPECT_TRUE(Hand(target).get(std::string(restore_marker)));
+  };
+  restore_tree(target, cancel, giving(nodes), options);
+  ASSERT_TRUE(remembered);
+  const auto after = essence(dump_all(target));
+
+  EXPECT_EQ(code_of([&] { restore_tree(target, cancel, giving(nodes), options); }), Code::refused);
+  options.whole = true;
+  options.on_whole = {};
+  restore_tree(target, cancel, giving(nodes), options);
+  EXPECT_EQ(essence(dump_all(target)), after);
+  EXPECT_FALSE(Hand(target).get(std::string(restore_marker)));
+}
+
 TEST_F(RealTree, NamesTheNodeThatMayNotBeRead) {
   const Config source = with_auth(fresh(), "lead:secret");
   Hand hand(source);

@@ -1,0 +1,186 @@
+#include "vault/pack_format.hpp"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "vault/text.hpp"
+#include "vault/vault.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::size_t kIdDigits = 16;
+
+[[noreturn]] void corrupt(const std::string& name, const std::string& what) {
+  throw_corrupt(ObjectType::pack, name, what);
+}
+
+std::string encode_footer(const std::vector<PackedChunk>& chunks) {
+  std::string out;
+  out.reserve(4 + chunks.size() * 45);
+  append_le<std::uint32_t>(out, static_cast<std::uint32_t>(chunks.size()));
+  for (const auto& chunk : chunks) {
+    out.append(reinterpret_cast<const char*>(chunk.digest.bytes.data()), chunk.digest.bytes.size());
+    append_le<std::uint32_t>(out, chunk.stored);
+    append_le<std::uint32_t>(out, chunk.size);
+    append_le<std::uint8_t>(out, static_cast<std::uint8_t>(chunk.codec));
+    append_le<std::uint32_t>(out, chunk.crc);
+  }
+  return out;
+}
+
+PackedChunk take_chunk(ByteReader& reader, const std::string& name) {
+  PackedChunk chunk;
+  std::memcpy(chunk.digest.bytes.data(), reader.take(32).data(), 32);
+  chunk.stored = reader.le<std::uint32_t>();
+  chunk.size = reader.le<std::uint32_t>();
+  chunk.codec = static_cast<ChunkCodec>(reader.le<std::uint8_t>());
+  chunk.crc = reader.le<std::uint32_t>();
+  if (chunk.size > kMaxChunk.value || chunk.stored > chunk.size + kTagSize ||
+      (chunk.codec != ChunkCodec::none && chunk.codec != ChunkCodec::zstd)) {
+    corrupt(name, "its footer has a chunk that cannot be: " + chunk.digest.hex());
+  }
+  return chunk;
+}
+
+PackFooter decode_footer(const std::string& name, const ContainerFooter& footer) {
+  PackFooter out;
+  out.salt = footer.salt;
+  ByteReader reader(footer.bytes(), "pack " + name);
+  auto count = reader.le<std::uint32_t>();
+  if (count > kMaxPackChunks || footer.at > kMaxPack.value) {
+    corrupt(name, "is larger than a pack can be");
+  }
+  std::uint64_t at = kHeaderSize;
+  for (; count > 0; --count) {
+    out.chunks.push_back(take_chunk(reader, name));
+    auto& chunk = out.chunks.back();
+    chunk.offset = static_cast<std::uint32_t>(at);
+    at += chunk.stored;
+    if (at > footer.at) corrupt(name, "its chunks do not fit in front of its footer");
+  }
+  reader.expect_end();
+  if (at != footer.at) {
+    corrupt(name, "its chunks end at " + std::to_string(at) + ", and its footer begins at " +
+                      std::to_string(footer.at));
+  }
+  return out;
+}
+
+std::string decompress(const std::string& name, const PackedChunk& place, std::string_view bytes) {
+  thread_local std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                            &ZSTD_freeDCtx);
+  std::string out(place.size, '\0');
+  auto n = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
+  if (ZSTD_isError(n) != 0 || n != out.size()) {
+    corrupt(name, "its chunk " + place.digest.hex() + " cannot be decompressed");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string make_pack_name(Timestamp now, Random& random) {
+  return std::string(kPackPrefix) + compact_time(now) + "-" + random.hex(kIdDigits);
+}
+
+bool is_pack_name(std::string_view name) {
+  if (!name.starts_with(kPackPrefix) || !store::valid_name(name)) return false;
+  auto id = name.substr(kPackPrefix.size());
+  auto dash = id.find('-');
+  return dash != std::string_view::npos && id.size() == dash + 1 + kIdDigits &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == 'T' || c == 'Z' ||
+                  c == '-';
+         });
+}
+
+PackableChunk compress_chunk(std::string content, int zstd_level) {
+  if (content.size() > kMaxChunk.value) {
+    throw Error(Code::failed, "chunk",
+                "of " + std::to_string(content.size()) + " bytes: at most " +
+                    std::to_string(kMaxChunk.value) + " go into one");
+  }
+  thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                            &ZSTD_freeCCtx);
+  thread_local std::string room;  // of this thread: new memory for each chunk is slow
+  PackableChunk out{{}, static_cast<std::uint32_t>(content.size()), ChunkCodec::none, {}};
+  room.resize(std::max(room.size(), ZSTD_compressBound(content.size())));
+  auto n = ZSTD_compressCCtx(context.get(), room.data(), room.size(), content.data(),
+                             content.size(), zstd_level);
+  if (ZSTD_isError(n) != 0) {
+    throw Error(Code::failed, "chunk", std::string("zstd: ") + ZSTD_getErrorName(n));
+  }
+  if (n < content.size()) {
+    out.codec = ChunkCodec::zstd;
+    out.bytes.reserve(n + kTagSize);
+    out.bytes.assign(room.data(), n);
+  } else {
+    out.bytes = std::move(content);
+  }
+  return out;
+}
+
+PackBuilder::PackBuilder(std::string name, const Sealing* sealing) : name_(std::move(name)) {
+  if (sealing == nullptr) return;
+  salt_ = Salt::fresh();
+  seal_ = sealing->object(ObjectType::pack, name_, salt_);
+}
+
+void PackBuilder::add(PackableChunk chunk) {
+  auto stored = chunk.bytes.size() + (seal_ ? kTagSize : 0);
+  chunks_.push_back({chunk.digest, static_cast<std::uint32_t>(at_),
+                     static_cast<std::uint32_t>(stored), chunk.size, chunk.codec, 0});
+  bytes_.push_back(std::move(chunk.bytes));
+  at_ += stored;
+}
+
+std::vector<std::string_view> PackBuilder::finish() {
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    if (seal_) {
+      seal_->seal_tail(SealedPart::chunk, ByteCount(chunks_[i].offset), {}, bytes_[i], 0);
+    }
+    chunks_[i].crc = crc32c(bytes_[i]);
+  }
+  ends_ = finish_container(seal_ ? &*seal_ : nullptr, salt_, ObjectType::pack, name_,
+                           ByteCount(at_), encode_footer(chunks_));
+  std::vector<std::string_view> parts{ends_.header};
+  parts.insert(parts.end(), bytes_.begin(), bytes_.end());
+  parts.push_back(ends_.end);
+  return parts;
+}
+
+PackFooter read_pack_footer(const Vault& vault, const std::string& name, ByteCount object_size) {
+  return decode_footer(name, read_container_footer(vault, ObjectType::pack, name, object_size));
+}
+
+PackFooter open_pack(const Sealing* sealing, const std::string& name, std::string_view object,
+                     bool damaged) {
+  if (!damaged) return decode_footer(name, open_container(sealing, ObjectType::pack, name, object));
+  return decode_footer(name, find_container_footer(sealing, ObjectType::pack, name, object));
+}
+
+std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
+                              const PackedChunk& place, std::string stored) {
+  if (stored.size() != place.stored) {
+    corrupt(name, "ends within its chunk " + place.digest.hex());
+  }
+  std::string_view bytes = stored;
+  if (seal != nullptr) {
+    bytes =
+        seal->open(SealedPart::chunk, ByteCount(place.offset), {}, stored.data(), stored.size());
+  }
+  auto content = place.codec == ChunkCodec::zstd ? decompress(name, place, bytes)
+                 : bytes.size() == stored.size() ? std::move(stored)
+                                                 : std::string(bytes);
+  if (content.size() != place.size || sha256(content) != place.digest) {
+    corrupt(name, "its chunk " + place.digest.hex() + " is not what it was");
+  }
+  return content;
+}
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,183 @@
+#include "vault/pack_index.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <thread>
+
+#include "vault/vault.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::size_t kReaders = 8;
+constexpr std::size_t kAtATime = 256;  // footers held while they are read
+constexpr std::uint32_t kCodecBit = 1u << 31;
+
+struct FooterOrError {
+  std::optional<PackFooter> footer;
+  std::optional<Error> error;
+};
+
+FooterOrError read_one(const Vault& vault, const ListedPack& pack) {
+  try {
+    return {read_pack_footer(vault, pack.name, pack.size), std::nullopt};
+  } catch (const Error& error) {
+    if (error.code() == Code::corrupt || error.code() == Code::unsupported ||
+        error.code() == Code::not_found) {
+      return {{}, error};
+    }
+    throw;
+  }
+}
+
+std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs,
+                                     std::size_t count) {
+  std::vector<FooterOrError> out(count);
+  std::vector<std::exception_ptr> failures(std::min(kReaders, count));
+  std::atomic<std::size_t> next{0};
+  auto work = [&](std::exception_ptr& failure) {
+    try {
+      for (auto i = next++; i < count; i = next++) out[i] = read_one(vault, packs[i]);
+    } catch (...) {
+      failure = std::current_exception();
+      next = count;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < failures.size(); ++i) {
+    threads.emplace_back(work, std::ref(failures[i]));
+  }
+  work(failures[0]);
+  for (auto& thread : threads) thread.join();
+  for (const auto& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<ListedPack> list_packs(const Vault& vault,
+                                   const std::function<void(const std::string&)>& stray) {
+  std::vector<ListedPack> out;
+  vault.store().list(std::string(kPackPrefix), [&](const store::ObjectInfo& info) {
+    if (is_pack_name(info.name)) {
+      out.push_back({info.name, info.size});
+    } else if (stray) {
+      stray(info.name);
+    }
+  });
+  return out;
+}
+
+PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absent,
+                          const Cancel& cancel) {
+  PackIndex out;
+  auto listed = list_packs(vault);
+  std::erase_if(listed, [&](const ListedPack& pack) { return absent.contains(pack.name); });
+  for (std::size_t begin = 0; begin < listed.size(); begin += kAtATime) {
+    cancel.check();
+    auto some = read_some(vault, &listed[begin], std::min(kAtATime, listed.size() - begin));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const auto& pack = listed[begin + i];
+      if (some[i].footer) {
+        const auto& footer = *some[i].footer;
+        auto number = static_cast<std::uint32_t>(out.packs_.size());
+        out.packs_.push_back(
+            {pack.name, pack.size, static_cast<std::uint32_t>(footer.chunks.size()), footer.salt});
+        for (const auto& chunk : footer.chunks) out.append(number, chunk);
+      } else if (some[i].error->code() != Code::not_found) {  // else removed meanwhile
+        out.damaged_.push_back({pack.name, *some[i].error});
+      }
+    }
+  }
+  out.sort();
+  return out;
+}
+
+std::uint64_t PackIndex::chunks() const {
+  std::uint64_t count = 0;
+  for (const auto& bucket : buckets_) count += bucket.size();
+  return count;
+}
+
+std::size_t PackIndex::bucket_of(const Digest& digest) {
+  return static_cast<std::size_t>(digest.bytes[0]) << 4 | digest.bytes[1] >> 4;
+}
+
+auto PackIndex::range(const Digest& digest) const
+    -> std::pair<Bucket::const_iterator, Bucket::const_iterator> {
+  const auto& bucket = buckets_[bucket_of(digest)];
+  auto compare = [](const auto& entry, const unsigned char* wanted) {
+    return std::memcmp(entry.digest.data(), wanted, entry.digest.size());
+  };
+  const auto* wanted = digest.bytes.data();
+  auto first = std::partition_point(bucket.begin(), bucket.end(),
+                                    [&](const Entry& entry) { return compare(entry, wanted) < 0; });
+  auto last = first;
+  while (last != bucket.end() && compare(*last, wanted) == 0) ++last;
+  return {first, last};
+}
+
+bool PackIndex::has(const Digest& digest) const {
+  auto [first, last] = range(digest);
+  return first != last;
+}
+
+std::vector<PackPlace> PackIndex::places(const Digest& digest) const {
+  std::vector<PackPlace> out;
+  auto [first, last] = range(digest);
+  for (; first != last; ++first) {
+    out.push_back(
+        {first->pack, first->offset, first->stored_and_codec & ~kCodecBit,
+         (first->stored_and_codec & kCodecBit) != 0 ? ChunkCodec::zstd : ChunkCodec::none});
+  }
+  return out;
+}
+
+std::optional<PackPlace> PackIndex::find(const Digest& digest) const {
+  auto all = places(digest);
+  if (all.empty()) return std::nullopt;
+  return all.front();
+}
+
+std::optional<std::uint64_t> PackIndex::number(const Digest& digest) const {
+  auto [first, last] = range(digest);
+  if (first == last) return std::nullopt;
+  auto bucket = bucket_of(digest);
+  return before_[bucket] + static_cast<std::uint64_t>(first - buckets_[bucket].begin());
+}
+
+// Grows by an eighth: twice the memory is not there while it is copied.
+void PackIndex::append(std::uint32_t pack, const PackedChunk& chunk) {
+  auto& bucket = buckets_[bucket_of(chunk.digest)];
+  if (bucket.size() == bucket.capacity()) bucket.reserve(bucket.size() + bucket.size() / 8 + 8);
+  Entry entry{
+      {}, pack, chunk.offset, chunk.stored | (chunk.codec == ChunkCodec::zstd ? kCodecBit : 0)};
+  std::memcpy(entry.digest.data(), chunk.digest.bytes.data(), entry.digest.size());
+  bucket.push_back(entry);
+}
+
+void PackIndex::sort() {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    std::sort(buckets_[i].begin(), buckets_[i].end());
+    before_[i] = count;
+    count += buckets_[i].size();
+  }
+}
+
+void PackIndex::add(PackInfo pack, const std::vector<PackedChunk>& chunks) {
+  auto number = static_cast<std::uint32_t>(packs_.size());
+  packs_.push_back(std::move(pack));
+  for (const auto& chunk : chunks) {
+    append(number, chunk);
+    auto& bucket = buckets_[bucket_of(chunk.digest)];
+    auto at = std::upper_bound(bucket.begin(), bucket.end() - 1, bucket.back());
+    std::rotate(at, bucket.end() - 1, bucket.end());
+  }
+}
+
+}  // namespace lifeboat::vault

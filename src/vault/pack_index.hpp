@@ -1,0 +1,94 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "base/checksum.hpp"
+#include "base/error.hpp"
+#include "vault/pack_format.hpp"
+
+namespace lifeboat::vault {
+
+class Vault;
+
+struct PackInfo {
+  std::string name;
+  ByteCount size;  // of the object
+  std::uint32_t chunks = 0;
+  Salt salt;  // of a sealed one
+};
+
+// Where a chunk lies.
+struct PackPlace {
+  std::uint32_t pack = 0;  // index in packs()
+  std::uint32_t offset = 0;
+  std::uint32_t stored = 0;
+  ChunkCodec codec = ChunkCodec::none;
+  friend auto operator<=>(const PackPlace&, const PackPlace&) = default;
+};
+
+// Which chunk lies in which pack, from the packs' footers. A chunk may lie in several. Memory: 32
+// bytes for each chunk in each pack (10 million: 320 MiB) and 120 for each pack; a chunk is known
+// by the first 160 bits of its digest, who reads it compares all. One thread at a time.
+class PackIndex {
+ public:
+  PackIndex() = default;
+  // Of what packs there are now; those in `absent` are left out as if they were not there. Packs
+  // whose footer is damaged are told of and hold nothing. Reads several footers at a time.
+  static PackIndex load(const Vault& vault, const std::set<std::string>& absent,
+                        const Cancel& cancel);
+
+  const std::vector<PackInfo>& packs() const { return packs_; }  // as loaded: in order of names
+  std::uint64_t chunks() const;                                  // in packs, one for each place
+  bool has(const Digest& digest) const;
+  std::optional<PackPlace> find(const Digest& digest) const;  // the first of places()
+  std::vector<PackPlace> places(const Digest& digest) const;  // by pack and offset
+  // What find()'s place is counted by, 0 … chunks() - 1. Not after add().
+  std::optional<std::uint64_t> number(const Digest& digest) const;
+
+  void add(PackInfo pack, const std::vector<PackedChunk>& chunks);
+
+  struct Damaged {
+    std::string name;
+    Error error;
+  };
+  const std::vector<Damaged>& damaged() const { return damaged_; }
+
+ private:
+  // 32 bytes; in order of digest, then of place.
+  struct Entry {
+    std::array<unsigned char, 20> digest;
+    std::uint32_t pack;
+    std::uint32_t offset;
+    std::uint32_t stored_and_codec;
+    friend auto operator<=>(const Entry&, const Entry&) = default;
+  };
+  static constexpr std::size_t kBuckets = 4096;
+  using Bucket = std::vector<Entry>;
+
+  static std::size_t bucket_of(const Digest& digest);
+  std::pair<Bucket::const_iterator, Bucket::const_iterator> range(const Digest& digest) const;
+  void append(std::uint32_t pack, const PackedChunk& chunk);
+  void sort();
+
+  std::vector<PackInfo> packs_;
+  std::vector<Bucket> buckets_ = std::vector<Bucket>(kBuckets);
+  std::vector<std::uint64_t> before_ = std::vector<std::uint64_t>(kBuckets);  // each bucket
+  std::vector<Damaged> damaged_;
+};
+
+// Every pack in the store; what has another name below packs/ is told to `stray`.
+struct ListedPack {
+  std::string name;
+  ByteCount size;
+};
+std::vector<ListedPack> list_packs(const Vault& vault,
+                                   const std::function<void(const std::string&)>& stray = {});
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace lifeboat::vault {
+
+// Runs jobs on a few threads, which start when they are needed. Thread-safe.
+class WorkPool {
+ public:
+  explicit WorkPool(unsigned threads) : wanted_(threads) {}  // 0: the caller does the jobs
+  ~WorkPool();                                               // waits for all jobs
+  WorkPool(const WorkPool&) = delete;
+  WorkPool& operator=(const WorkPool&) = delete;
+
+  // Blocks while 2 * threads jobs are queued or being done. What the job captures goes when it is
+  // done, not when the future goes: a packaged_task would keep it.
+  template <typename Result, typename Job>
+  std::future<Result> later(Job job) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    auto future = promise->get_future();
+    auto held = std::make_shared<Job>(std::move(job));
+    enqueue([promise, held] {
+      try {
+        promise->set_value((*held)());
+      } catch (...) {
+        promise->set_exception(std::current_exception());
+      }
+    });
+    return future;
+  }
+  void wait_until_idle();
+
+ private:
+  void enqueue(std::function<void()> job);
+  void work();
+
+  const unsigned wanted_;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;
+  std::size_t under_way_ = 0;  // queued or being done
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace lifeboat::vault
