@@ -32,13 +32,14 @@ std::vector<std::string> outside_of(const vault::RecoveryPoint& point) {
 }
 
 void remove_backup(const Context& c, const std::string& name) {
-  if (!c.config.clickhouse) {
+  const auto* config = c.config.clickhouse ? &*c.config.clickhouse : nullptr;
+  std::error_code error;
+  if (config == nullptr || !std::filesystem::is_directory(config->backup_path, error)) {
     c.reporter.note("ClickHouse's backup " + name +
-                    " stays on its disk: lifeboat.yaml has no section 'clickhouse'");
+                    " stays on its disk, which can't be seen here: remove its folder there");
     return;
   }
-  clickhouse::BackupPlace place{c.config.clickhouse->backup_disk, c.config.clickhouse->backup_path};
-  clickhouse::remove_backup(place, name);
+  clickhouse::remove_backup({config->backup_disk, config->backup_path}, name);
 }
 
 vault::PruneOptions options_of(const Context& c, const PruneRequest& request) {
