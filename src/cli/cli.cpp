@@ -28,8 +28,8 @@ void add_globals(CLI::App& app, Globals& globals) {
 }
 
 void add_verbs(CLI::App& app, Invocation& invocation) {
-  for (auto* add : {add_init, add_check, add_run, add_backup, add_points, add_status, add_plan,
-                    add_apply, add_restore, add_cursors, add_verify, add_key, add_logbook,
+  for (auto* add : {add_init, add_check, add_run, add_backup, add_points, add_prune, add_status,
+                    add_plan, add_apply, add_restore, add_cursors, add_verify, add_key, add_logbook,
                     add_wal_fetch, add_drill, add_hold_watchdog}) {
     add(app, invocation);
   }

@@ -38,6 +38,7 @@ void add_init(CLI::App& app, Invocation& invocation);
 void add_check(CLI::App& app, Invocation& invocation);
 void add_run(CLI::App& app, Invocation& invocation);
 void add_backup(CLI::App& app, Invocation& invocation);
+void add_prune(CLI::App& app, Invocation& invocation);
 void add_points(CLI::App& app, Invocation& invocation);
 void add_status(CLI::App& app, Invocation& invocation);
 void add_plan(CLI::App& app, Invocation& invocation);

@@ -23,12 +23,17 @@ struct BackupRequest {
 vault::RecoveryPoint take_point(const Context& context, vault::Vault vault,
                                 const BackupRequest& request);
 
-// The parts, each returns its document for RecoveryPoint::stores (see docs/points.md).
-nlohmann::json snapshot_postgres(const Context& context, vault::Chunks& chunks);
-nlohmann::json snapshot_kafka(const Context& context, vault::Chunks& chunks);
+// The parts, each returns its document for RecoveryPoint::stores (see docs/points.md). Each
+// snapshot says for which point it was taken: no two have the same root, so that one can be deleted
+// without harm to another (docs/prune.md).
+nlohmann::json snapshot_postgres(const Context& context, vault::Chunks& chunks,
+                                 const std::string& point);
+nlohmann::json snapshot_kafka(const Context& context, vault::Chunks& chunks,
+                              const std::string& point);
 nlohmann::json snapshot_clickhouse(const Context& context, vault::Chunks& chunks,
                                    const std::string& name);
-nlohmann::json snapshot_zookeeper(const Context& context, vault::Chunks& chunks);
+nlohmann::json snapshot_zookeeper(const Context& context, vault::Chunks& chunks,
+                                  const std::string& point);
 
 // What a crash of an earlier `backup` may have left: Kafka tables that are held, unfinished BACKUP
 // folders. Safe while nothing else of Lifeboat takes a point (the caller holds BackupLock).

@@ -31,11 +31,12 @@ KafkaDocument read_kafka(const Context& c) {
 
 }  // namespace
 
-nlohmann::json snapshot_kafka(const Context& c, vault::Chunks& chunks) {
+nlohmann::json snapshot_kafka(const Context& c, vault::Chunks& chunks, const std::string& point) {
   auto document = read_kafka(c);
   vault::SnapshotWriter writer(chunks, "kafka-metadata");
   writer.add_file("kafka.json", 0600, c.clock.now(), to_json(document).dump());
-  nlohmann::json meta = {{"cluster_id", document.cluster_id},
+  nlohmann::json meta = {{"point", point},
+                         {"cluster_id", document.cluster_id},
                          {"topics", document.topics.size()},
                          {"groups", document.groups.size()}};
   meta["snapshot"] = writer.finish(meta).hex();

@@ -59,7 +59,8 @@ nlohmann::json describe_backup(const postgres::BackupResult& result) {
 
 }  // namespace
 
-nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks) {
+nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks,
+                                 const std::string& point) {
   vault::SnapshotWriter writer(chunks, "postgres-base");
   ToSnapshot sink(writer, c.clock);
   auto progress = [&](const postgres::BackupProgress& p) {
@@ -67,6 +68,7 @@ nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks) {
   };
   auto result = postgres::take_base_backup(postgres_config(c.config), {}, sink, c.cancel, progress);
   nlohmann::json document = describe_backup(result);
+  document["point"] = point;
   document["snapshot"] = writer.finish(document).hex();
   auto wal = wal_log_name({result.system_identifier, result.start_timeline});
   auto start = postgres::segment_start(result.start_lsn, result.wal_segment_size);

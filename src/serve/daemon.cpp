@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/backup.hpp"
+#include "recovery/prune.hpp"
 #include "serve/metrics.hpp"
 #include "serve/schedule.hpp"
 #include "serve/watch.hpp"
@@ -19,6 +20,8 @@ namespace {
 
 constexpr Millis kTick{1000};          // how soon a failed archiver is seen
 constexpr Millis kStatusEvery{60000};  // in the log
+constexpr Millis kPruneEvery{86'400'000};
+constexpr Millis kPruneTick{60'000};
 
 // Takes points on a thread of its own, so that a slow or failing one never stops the archiver.
 class PointThread {
@@ -91,6 +94,61 @@ void PointThread::take_one_if_due(Timestamp now) {
 void PointThread::failed(const std::string& why) {
   spdlog::error("no point was taken: {}", why);
   times_.failed = outer_.clock.now();
+}
+
+// Prunes once a day, on a thread of its own: nothing waits for it.
+class PruneThread {
+ public:
+  PruneThread(const recovery::Context& outer, vault::Vault vault)
+      : outer_(outer),
+        vault_(std::move(vault)),
+        random_(outer.random.next()),
+        thread_([this] { run(); }) {}
+  PruneThread(const PruneThread&) = delete;
+  PruneThread& operator=(const PruneThread&) = delete;
+  ~PruneThread() {
+    cancel_.request();
+    thread_.join();
+  }
+
+ private:
+  void run();
+  void prune();
+
+  const recovery::Context& outer_;
+  vault::Vault vault_;
+  Random random_;
+  Cancel cancel_;
+  std::thread thread_;
+};
+
+// The first time soon: a daemon that is started anew every day prunes too.
+void PruneThread::run() {
+  auto next = outer_.clock.now() + kPruneTick.count();
+  while (cancel_.sleep_for(kPruneTick)) {
+    const auto now = outer_.clock.now();
+    if (now < next && next - now <= kPruneEvery.count()) continue;
+    next = now + kPruneEvery.count();
+    try {
+      prune();
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled) return;
+      spdlog::error("not pruned: {}; next: {}", error.what(), error.hint());
+    }
+  }
+}
+
+void PruneThread::prune() {
+  recovery::Context context{outer_.config, outer_.clock, random_, cancel_, outer_.reporter};
+  const auto report = recovery::prune(context, vault_, {});
+  for (const auto& problem : report.problems) spdlog::error("prune: {}", problem);
+  for (const auto& id : report.revoked) {
+    spdlog::warn("point {} was revoked: its backup was not finished in time", id);
+  }
+  std::size_t packs = 0;
+  for (const auto& step : report.steps) packs += step.packs;
+  if (packs + report.dropped.size() == 0) return;
+  spdlog::info("pruned: {} points dropped, {} packs deleted", report.dropped.size(), packs);
 }
 
 // What the operator would look for in the log.
@@ -167,6 +225,8 @@ void run_daemon(const recovery::Context& context, vault::Vault vault,
   recovery::Archiver archiver(context, vault);
   std::optional<PointThread> points;
   if (context.config.point_every > Millis(0)) points.emplace(context, vault);
+  std::optional<PruneThread> pruning;
+  if (context.config.retention) pruning.emplace(context, vault);
   spdlog::info("archiving into {}; {}", vault.store().describe(),
                points ? fmt::format("a point every {} s", context.config.point_every.count() / 1000)
                       : "no points");

@@ -16,6 +16,7 @@ postgres:
 LOOKING = (
     ["check"],
     ["points"],
+    ["prune", "--dry-run"],
     ["status"],
     ["plan", "postgres"],
     ["cursors", "show"],
@@ -63,6 +64,7 @@ class CommandLine(WithFolder):
             "run",
             "backup",
             "points",
+            "prune",
             "status",
             "plan",
             "apply",

@@ -1,0 +1,156 @@
+#include "recovery/prune.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "base/error.hpp"
+#include "cli/output.hpp"
+#include "cli/session.hpp"
+#include "cli/verbs.hpp"
+
+namespace lifeboat::cli {
+namespace {
+
+struct PruneWords {
+  recovery::PruneRequest request;
+  std::vector<std::string> drop;
+};
+std::set<std::string> points_of(const vault::Vault& vault, const std::vector<std::string>& wanted);
+void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now);
+nlohmann::json report_json(const vault::PruneReport& report, bool dry_run);
+
+// Drops what retention does not keep, and deletes what is due.
+int prune(const Globals& globals, PruneWords words) {
+  Session session(globals);
+  auto vault = recovery::open_vault(session.config());
+  words.request.drop = points_of(vault.vault, words.drop);
+  auto report = recovery::prune(session.context(), vault.vault, words.request);
+  if (globals.json) {
+    print_document(report_json(report, words.request.dry_run));
+  } else {
+    print_report(report, words.request.dry_run, session.clock().now());
+  }
+  return report.problems.empty() ? 0 : exit_code(Code::corrupt);
+}
+
+// Broken ones too, which nothing else resolves: by their whole ids.
+std::set<std::string> points_of(const vault::Vault& vault, const std::vector<std::string>& wanted) {
+  std::set<std::string> out;
+  if (wanted.empty()) return out;
+  const auto all = vault::list_points(vault);
+  for (const auto& id : wanted) {
+    bool there = std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.id == id; });
+    if (!there) {
+      throw Error(Code::not_found, "point " + id, "is not there",
+                  "give its whole id: lifeboat points");
+    }
+    out.insert(id);
+  }
+  return out;
+}
+
+std::string amount(const vault::PruneWord& word) {
+  std::string out = fmt::format("{} packs ({}), {} snapshots", word.packs.size(),
+                                format_bytes(word.bytes), word.snapshots.size());
+  if (!word.outside.empty()) {
+    out += fmt::format(", {} of ClickHouse's backups", word.outside.size());
+  }
+  return out;
+}
+
+std::string line_of(const vault::PruneStep& step, Timestamp now) {
+  using State = vault::PruneStep::State;
+  switch (step.state) {
+    case State::planned:
+      return fmt::format("would go a grace period later: {}", amount(step.word));
+    case State::finished:
+      return fmt::format("deleted: {}; named on {} at {}", amount(step.word), step.word.host,
+                         to_string(step.word.created));
+    case State::waits:
+      break;
+  }
+  auto out = fmt::format("waits until {}{}: {}; named on {} at {}", to_string(step.due),
+                         step.due <= now ? " (due)" : "", amount(step.word), step.word.host,
+                         to_string(step.word.created));
+  if (!step.open.empty()) {
+    out += fmt::format("; for points that were being taken then: {}", fmt::join(step.open, ", "));
+  }
+  return out;
+}
+
+void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now) {
+  Table table({"POINT", dry_run ? "WOULD BE" : "IS", "WHY"});
+  for (const auto& one : report.points) {
+    table.row({one.point.id, one.keep ? "kept" : "dropped",
+               fmt::format("{}", fmt::join(one.reasons, ", "))});
+  }
+  for (const auto& one : report.broken) table.row({one.id, "BROKEN", one.problem});
+  for (const auto& one : report.unfinished) table.row({one.id, "no point", describe(one)});
+  if (!table.empty()) print_data(table.text());
+  for (const auto& step : report.steps) print_data(line_of(step, now) + "\n");
+  for (const auto& id : report.revoked)
+    say("revoked, as its backup was not finished in time: " + id);
+  for (const auto& problem : report.problems) say("lifeboat: " + problem);
+  if (dry_run) say("nothing was changed");
+}
+
+std::string_view to_string(vault::PruneStep::State state) {
+  using State = vault::PruneStep::State;
+  return state == State::planned ? "planned" : state == State::waits ? "waits" : "finished";
+}
+
+nlohmann::json report_json(const vault::PruneReport& report, bool dry_run) {
+  nlohmann::json out = {{"dry_run", dry_run},
+                        {"points", nlohmann::json::array()},
+                        {"broken", nlohmann::json::array()},
+                        {"dropped", report.dropped},
+                        {"revoked", report.revoked},
+                        {"steps", nlohmann::json::array()},
+                        {"problems", report.problems}};
+  for (const auto& one : report.points) {
+    out["points"].push_back({{"id", one.point.id}, {"keep", one.keep}, {"why", one.reasons}});
+  }
+  for (const auto& one : report.broken) {
+    out["broken"].push_back({{"id", one.id}, {"problem", one.problem}});
+  }
+  for (const auto& step : report.steps) {
+    nlohmann::json row = {{"word", step.word.id},
+                          {"state", to_string(step.state)},
+                          {"packs", step.word.packs},
+                          {"bytes", step.word.bytes.value},
+                          {"snapshots", step.word.snapshots},
+                          {"clickhouse_backups", step.word.outside}};
+    if (step.state == vault::PruneStep::State::waits) {
+      row["due"] = lifeboat::to_string(step.due);
+      row["waits_for"] = step.open;
+    }
+    out["steps"].push_back(row);
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_prune(CLI::App& app, Invocation& invocation) {
+  auto words = std::make_shared<PruneWords>();
+  auto* verb = app.add_subcommand(
+      "prune",
+      "Drop the points that `retention` does not keep; delete what nothing needs any more");
+  verb->add_flag("--dry-run", words->request.dry_run, "Say what would go and why; change nothing");
+  verb->add_flag("--wait", words->request.wait,
+                 "Wait for the grace period and delete; else a later run does it");
+  verb->add_option("--drop", words->drop,
+                   "Give up this point, whatever the rules say; a broken one too")
+      ->type_name("POINT");
+  verb->add_flag("--nobody-else-writes", words->request.nobody_else_writes,
+                 "For a store that does not keep several writers apart: you have stopped them all");
+  verb->callback([&invocation, words] {
+    invocation.choose([words](const Globals& g) { return prune(g, *words); });
+  });
+}
+
+}  // namespace lifeboat::cli

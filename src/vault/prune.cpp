@@ -1,0 +1,358 @@
+#include "vault/prune.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "store/probe.hpp"
+#include "vault/text.hpp"
+#include "vault/used_content.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr std::size_t kMostNamed = 10'000;  // packs, snapshots of one word; the next run goes on
+
+bool has(const std::vector<std::string>& sorted, const std::string& name) {
+  return std::binary_search(sorted.begin(), sorted.end(), name);
+}
+
+// Packs that are so new that their backup may be under way still: naming them would be safe, and
+// would make other backups store anew what they hold.
+bool newer_than(const std::string& pack, Timestamp time) {
+  return pack >= "packs/" + compact_time(time);
+}
+
+// One run; run() tells it. The measures are those of models/prune.pml.
+class Pruner {
+ public:
+  Pruner(const Vault& vault, const PruneOptions& options, Clock& clock, Random& random,
+         const Cancel& cancel)
+      : vault_(vault), options_(options), clock_(clock), random_(random), cancel_(cancel) {}
+
+  PruneReport run() {
+    check_store();
+    for (const auto& listed : list_words(vault_)) finish(listed);
+    if (options_.only_finish) return std::move(report_);
+    auto all = list_all_points(vault_);
+    decide(all);
+    settle_unfinished(all);
+    if (name_unused(all) && !options_.dry_run) drop();
+    return std::move(report_);
+  }
+
+ private:
+  void check_store() const {
+    auto known = store::recorded(vault_.store());
+    if (!known || known->several_writers() || options_.nobody_else_writes || options_.dry_run) {
+      return;
+    }
+    throw Error(Code::refused, vault_.store().describe(),
+                "does not keep several writers apart (" + known->what +
+                    "): what a backup is about to use could be deleted",
+                "stop all that writes to this vault, and run lifeboat prune --nobody-else-writes");
+  }
+
+  void progress(const std::string& doing, std::uint64_t done, std::uint64_t total) {
+    cancel_.check();
+    if (options_.progress) options_.progress({doing, done, total});
+  }
+
+  // --- an earlier word
+
+  void finish(const ListedWord& listed) {
+    if (!listed.word) {
+      report_.problems.push_back(listed.problem + "; nothing is deleted while it is there");
+      return;
+    }
+    auto seen = listed;
+    if (!seen.word->suspects && !options_.dry_run) {
+      if (!settle(seen)) return;
+    }
+    if (!seen.word->decided) {
+      auto due = (seen.word->suspects ? seen.word->suspects->since : clock_.now()) +
+                 options_.grace.count();
+      if (clock_.now() < due || options_.dry_run) return wait_for(*seen.word, due);
+      if (!decide(seen)) return;
+    }
+    if (options_.dry_run) return wait_for(*seen.word, clock_.now());
+    remove_decided(*seen.word);
+  }
+
+  void wait_for(const PruneWord& word, Timestamp due) {
+    PruneStep step{word, PruneStep::State::waits, due, {}, 0, 0};
+    if (word.suspects) step.open = word.suspects->points;
+    report_.due = std::min(report_.due.value_or(due), due);
+    report_.steps.push_back(std::move(step));
+  }
+
+  // [5] Whoever is open after the word was written may not know it. False: somebody else was faster
+  // with this word, and goes on with it.
+  bool settle(ListedWord& seen) {
+    auto word = *seen.word;
+    word.suspects.emplace();
+    for (const auto& one : list_all_points(vault_).unfinished) {
+      if (!one.revoked) word.suspects->points.push_back(one.id);
+    }
+    word.suspects->since = clock_.now();
+    return swap(seen, word);
+  }
+
+  bool swap(ListedWord& seen, const PruneWord& word) {
+    bool swapped = replace_word(vault_, seen, word);
+    if (auto now = swapped ? read_word(vault_, seen.id) : std::nullopt; now && now->word) {
+      seen = *now;
+      return true;
+    }
+    return false;
+  }
+
+  // [5] [6] [8] Revokes the suspects, then looks again at words and points. What is still unused is
+  // written down by one swap: of several that finish a word one decides, and what was decided is
+  // never taken back, so that whoever of them wakes up later deletes nothing else. False: it can't
+  // be decided now.
+  bool decide(ListedWord& seen) {
+    for (const auto& id : seen.word->suspects->points) revoke(id);
+    auto absent = condemned_packs(vault_, seen.id);
+    auto all = list_all_points(vault_);
+    if (!all_known(all)) {
+      wait_for(*seen.word, clock_.now());
+      return false;
+    }
+    UsedContent used(vault_, absent, seen.word->packs, cancel_);
+    std::set<std::string> outside;
+    add_points(all, {}, used, outside);
+    auto word = *seen.word;
+    std::set<std::string> unused;
+    word.bytes = ByteCount(0);
+    for (const auto& pack : used.unused_packs()) {
+      if (!has(seen.word->packs, pack.name)) continue;
+      unused.insert(pack.name);
+      word.bytes = word.bytes + pack.size.value;
+    }
+    std::erase_if(word.packs, [&](const auto& name) { return unused.count(name) == 0; });
+    std::erase_if(word.snapshots, [&](const auto& name) { return used.uses_snapshot(name); });
+    std::erase_if(word.outside, [&](const auto& name) { return outside.count(name) != 0; });
+    word.decided = true;
+    return swap(seen, word);
+  }
+
+  void revoke(const std::string& id) {
+    auto done = revoke_point(vault_, id, clock_.now(),
+                             "it was not finished within the grace period, and prune on " +
+                                 options_.host + " took it for dead");
+    if (done == Revoked::now) report_.revoked.push_back(id);
+  }
+
+  // [7] What it names goes first, then the word.
+  void remove_decided(const PruneWord& word) {
+    PruneStep step{word, PruneStep::State::finished, {}, {}, 0, 0};
+    const auto total = word.packs.size() + word.snapshots.size();
+    for (const auto& name : word.snapshots) {
+      progress("delete", step.snapshots, total);
+      step.snapshots += remove(name) ? 1 : 0;
+    }
+    for (const auto& name : word.packs) {
+      progress("delete", step.snapshots + step.packs, total);
+      step.packs += remove(name) ? 1 : 0;
+    }
+    for (const auto& name : word.outside) {
+      if (options_.remove_outside) options_.remove_outside(name);
+    }
+    remove_word(vault_, word.id);
+    report_.steps.push_back(std::move(step));
+  }
+
+  bool remove(const std::string& name) {
+    try {
+      return vault_.store().remove(name);
+    } catch (const Error& error) {
+      if (error.code() != Code::denied) throw;
+      throw Error(Code::denied, error.subject(), error.message(),
+                  "prune is what deletes: run it with credentials that may delete in this vault");
+    }
+  }
+
+  // --- what is kept
+
+  void decide(const AllPoints& all) {
+    std::vector<PolicyPoint> points;
+    for (const auto& one : all.points) {
+      if (one.point) points.push_back({one.id, one.point->created, one.point->label});
+      if (!one.point) report_.broken.push_back(one);
+    }
+    report_.points = apply_policy(std::move(points), options_.policy);
+    for (auto& one : report_.points) {
+      if (options_.drop.count(one.point.id) == 0) continue;
+      one.keep = false;
+      one.reasons = {"you said so"};
+    }
+    report_.unfinished = all.unfinished;
+    bool none = std::none_of(report_.points.begin(), report_.points.end(),
+                             [](const auto& one) { return one.keep; });
+    if (!none || report_.points.empty()) return;
+    throw Error(Code::refused, vault_.store().describe(), "no good point would be left",
+                "keep one of them, or take a new point first (lifeboat backup)");
+  }
+
+  bool dropped(const std::string& id) const {
+    if (options_.drop.count(id) != 0) return true;
+    return std::any_of(report_.points.begin(), report_.points.end(),
+                       [&](const auto& one) { return one.point.id == id && !one.keep; });
+  }
+
+  // What a broken point needs is not known: then nothing is unused for sure.
+  bool all_known(const AllPoints& all) {
+    bool known = true;
+    for (const auto& one : all.points) {
+      if (one.point || options_.drop.count(one.id) != 0) continue;
+      known = false;
+      if (told_.insert(one.id).second) {
+        report_.problems.push_back(
+            fmt::format("point {} can't be read, and what it needs is not known: no content is "
+                        "deleted. `lifeboat prune --drop {}` gives it up ({})",
+                        one.id, one.id, one.problem));
+      }
+    }
+    return known;
+  }
+
+  void add_points(const AllPoints& all, const std::set<std::string>& but, UsedContent& used,
+                  std::set<std::string>& outside) {
+    std::uint64_t done = 0;
+    for (const auto& one : all.points) {
+      progress("points", done++, all.points.size());
+      if (!one.point || but.count(one.id) != 0) continue;
+      try {
+        used.add(*one.point);
+      } catch (const Error& error) {
+        if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+        throw Error(error.code(), error.subject(), error.what(),
+                    fmt::format("what point {0} needs is not known, so no content is deleted: "
+                                "`lifeboat verify --point {0}` says more; `lifeboat prune --drop "
+                                "{0}` gives it up",
+                                one.id));
+      }
+      if (!options_.outside) continue;
+      for (auto& name : options_.outside(*one.point)) outside.insert(std::move(name));
+    }
+  }
+
+  // Open ones that are older than the grace period are dead; what is left of revoked ones goes when
+  // their backups have had time to see it.
+  void settle_unfinished(const AllPoints& all) {
+    const auto long_ago = clock_.now() + -options_.grace.count();
+    for (const auto& one : all.unfinished) {
+      if (options_.dry_run) break;
+      if (!one.revoked && one.created < long_ago) revoke(one.id);
+      if (one.revoked && *one.revoked < long_ago) remove(point_name(one.id));
+    }
+  }
+
+  // --- a new word
+
+  // False: it can't be known what is unused, and what points have beside the vault would be
+  // forgotten if they were dropped now.
+  bool name_unused(const AllPoints& all) {
+    bool broken_word = false;
+    std::set<std::string> named;  // by other words: theirs
+    for (const auto& listed : list_words(vault_)) {
+      broken_word = broken_word || !listed.word;
+      if (!listed.word) continue;
+      for (const auto* names :
+           {&listed.word->packs, &listed.word->snapshots, &listed.word->outside}) {
+        named.insert(names->begin(), names->end());
+      }
+    }
+    if (broken_word || !all_known(all)) return false;
+    std::set<std::string> gone;
+    for (const auto& one : all.points) {
+      if (dropped(one.id)) gone.insert(one.id);
+    }
+    UsedContent used(vault_, named, {}, cancel_);
+    std::set<std::string> outside;
+    add_points(all, gone, used, outside);
+    auto word = unused_now(all, used, named);
+    add_outside(word, all, gone, outside, named);
+    if (word.names_nothing()) return true;
+    if (options_.dry_run) {
+      report_.steps.push_back({std::move(word), PruneStep::State::planned, {}, {}, 0, 0});
+      return true;
+    }
+    write_word(vault_, word);
+    ListedWord seen;
+    if (auto written = read_word(vault_, word.id); written && written->word) seen = *written;
+    if (!seen.word || (!seen.word->suspects && !settle(seen))) return true;
+    wait_for(*seen.word, seen.word->suspects->since + options_.grace.count());
+    return true;
+  }
+
+  PruneWord unused_now(const AllPoints& all, const UsedContent& used,
+                       const std::set<std::string>& named) {
+    PruneWord word;
+    word.id = make_word_id(clock_, random_);
+    word.created = clock_.now();
+    word.host = options_.host;
+    auto new_since = clock_.now() + -options_.grace.count();
+    for (const auto& one : all.unfinished) {
+      if (!one.revoked) new_since = std::min(new_since, one.created);
+    }
+    for (const auto& pack : used.unused_packs()) {
+      if (newer_than(pack.name, new_since) || word.packs.size() >= kMostNamed) continue;
+      word.packs.push_back(pack.name);
+      word.bytes = word.bytes + pack.size.value;
+    }
+    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
+      if (named.count(info.name) != 0 || used.uses_snapshot(info.name)) return;
+      if (word.snapshots.size() < kMostNamed) word.snapshots.push_back(info.name);
+    });
+    return word;
+  }
+
+  void add_outside(PruneWord& word, const AllPoints& all, const std::set<std::string>& gone,
+                   const std::set<std::string>& used, const std::set<std::string>& named) {
+    for (const auto& one : all.points) {
+      if (!one.point || gone.count(one.id) == 0 || !options_.outside) continue;
+      for (auto& name : options_.outside(*one.point)) {
+        if (used.count(name) == 0 && named.count(name) == 0)
+          word.outside.push_back(std::move(name));
+      }
+    }
+    std::sort(word.outside.begin(), word.outside.end());
+  }
+
+  // The word is there: from here on they can't be restored, and what they alone used goes when it
+  // is due.
+  void drop() {
+    for (const auto& one : report_.points) {
+      if (!one.keep) drop(one.point.id);
+    }
+    for (const auto& one : report_.broken) {
+      if (options_.drop.count(one.id) != 0) drop(one.id);
+    }
+  }
+
+  void drop(const std::string& id) {
+    cancel_.check();
+    if (remove(point_name(id))) report_.dropped.push_back(id);
+  }
+
+  const Vault& vault_;
+  const PruneOptions& options_;
+  Clock& clock_;
+  Random& random_;
+  const Cancel& cancel_;
+  PruneReport report_;
+  std::set<std::string> told_;
+};
+
+}  // namespace
+
+PruneReport prune(const Vault& vault, const PruneOptions& options, Clock& clock, Random& random,
+                  const Cancel& cancel) {
+  return Pruner(vault, options, clock, random, cancel).run();
+}
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "vault/chunks.hpp"
+#include "vault/pack_index.hpp"
+#include "vault/points.hpp"
+
+namespace lifeboat::vault {
+
+// Which packs and snapshots points use. Memory: the index, a bit for each pack, one page of a
+// snapshot. For one thread.
+class UsedContent {
+ public:
+  // What lies only in packs of `absent` is used there, which is not marked: whoever named them
+  // looks after them. A pack of `unwanted` is used only for what no other one holds.
+  UsedContent(const Vault& vault, const std::set<std::string>& absent,
+              const std::vector<std::string>& unwanted, const Cancel& cancel);
+
+  // Reads the lists of its snapshots. Error when one can't be read: what it uses is not known.
+  void add(const RecoveryPoint& point);
+
+  // Names of packs, sorted, that were there and are not used.
+  std::vector<PackInfo> unused_packs() const;
+  bool uses_snapshot(const std::string& name) const { return snapshots_.count(name) != 0; }
+
+ private:
+  void mark(const Digest& digest);
+
+  const Vault& vault_;
+  const Cancel& cancel_;
+  PackIndex index_;
+  Chunks chunks_;               // to read the lists
+  std::vector<bool> used_;      // of each pack
+  std::vector<bool> unwanted_;  // of each pack
+  std::set<std::string> snapshots_;
+};
+
+}  // namespace lifeboat::vault

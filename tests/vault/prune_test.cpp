@@ -1,0 +1,418 @@
+// What a pruner deletes, and what it never does.
+#include "vault/prune.hpp"
+
+#include "store/crash_store.hpp"
+#include "store/forwarding_store.hpp"
+#include "store/probe.hpp"
+#include "vault_fixture.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+using store::Crashed;
+using store::CrashStore;
+
+constexpr Millis kHour{3'600'000};
+constexpr Millis kGrace = 24 * kHour;
+
+// A backup in steps, as recovery/backup takes it.
+struct Backup {
+  Backup(const Vault& v, Clock& clock, Random& random, const std::string& label = "") : vault(v) {
+    point.id = make_point_id(clock, random);
+    point.created = clock.now();
+    point.label = label;
+    open_point(vault, {point.id, point.created, label, "db1", "/state", 1, {}, ""});
+    ChunkOptions options;
+    options.absent = condemned_packs(vault);
+    options.clock = &clock;
+    options.seed = random.next();
+    chunks = std::make_unique<Chunks>(vault, std::move(options));
+  }
+
+  // One pack a snapshot: what of these files is not there yet.
+  void save(const std::vector<std::string>& files) {
+    SnapshotWriter tree(*chunks, "test");
+    for (const auto& file : files) tree.add_file(file, 0600, Timestamp(0), "content of " + file);
+    auto id = tree.finish({{"point", point.id}});
+    point.stores["store" + std::to_string(point.stores.size())] = {{"snapshot", id.hex()},
+                                                                   {"backup", point.id}};
+  }
+
+  void publish() {
+    point.finished = point.created + 1;
+    publish_point(vault, point);
+  }
+
+  Vault vault;
+  RecoveryPoint point;
+  std::unique_ptr<Chunks> chunks;
+};
+
+struct PruneTest : VaultTest {
+  std::set<std::string> removed_outside;
+
+  std::string take(const std::vector<std::string>& files, const std::string& label = "") {
+    return take(vault, files, label);
+  }
+  std::string take(const Vault& into, const std::vector<std::string>& files,
+                   const std::string& label = "") {
+    clock.advance(kHour);
+    Backup backup(into, clock, random, label);
+    backup.save(files);
+    backup.publish();
+    return backup.point.id;
+  }
+
+  PruneOptions options(unsigned last = 1) {
+    PruneOptions out;
+    out.policy.last = last;
+    out.grace = kGrace;
+    out.host = "pruner";
+    out.outside = [](const RecoveryPoint& point) {
+      std::vector<std::string> names;
+      for (const auto& [_, document] : point.stores.items()) {
+        names.push_back("outside-" + document.at("backup").get<std::string>());
+      }
+      return names;
+    };
+    out.remove_outside = [this](const std::string& name) { removed_outside.insert(name); };
+    return out;
+  }
+  PruneReport prune_now(const PruneOptions& with) {
+    return prune(vault, with, clock, random, cancel);
+  }
+  PruneReport prune_now(unsigned last = 1) { return prune_now(options(last)); }
+  // Runs until nothing is left to be finished.
+  void prune_all(unsigned last = 1) {
+    for (int i = 0; i < 6; ++i) {
+      prune_now(last);
+      clock.advance(kGrace);
+    }
+    EXPECT_TRUE(list_words(vault).empty());
+  }
+
+  std::size_t packs() { return objects_of(store, "packs/").size(); }
+
+  // Every point that is there can be read, to the last byte.
+  void expect_whole() {
+    auto report = verify_all();
+    for (const auto& damage : report.damages) {
+      ADD_FAILURE() << damage.object << ": " << damage.problem;
+    }
+    for (const auto& listed : list_points(vault)) {
+      ASSERT_TRUE(listed.point);
+      for (const auto& id : snapshots_of(*listed.point)) {
+        SnapshotReader reader(vault, id);
+        reader.for_each([&](const Entry& entry) {
+          std::string bytes;
+          reader.read_file(entry, [&](std::string_view part) { bytes += part; });
+          EXPECT_EQ(bytes, "content of " + entry.path);
+        });
+      }
+    }
+  }
+};
+
+TEST_P(PruneTest, DropsPointsAtOnceAndContentAGracePeriodLater) {
+  auto first = take({"a", "b"});
+  auto second = take({"b", "c"});
+  auto third = take({"c", "d"});
+  clock.advance(kGrace * 2);
+  auto report = prune_now(2);
+  EXPECT_EQ(report.dropped, std::vector<std::string>{first});
+  ASSERT_EQ(report.steps.size(), 1u);
+  EXPECT_EQ(report.steps[0].state, PruneStep::State::waits);
+  EXPECT_EQ(report.steps[0].word.snapshots.size(), 1u);
+  EXPECT_EQ(list_points(vault).size(), 2u);
+  auto before = packs();
+  prune_now(2);
+  EXPECT_EQ(packs(), before);
+  EXPECT_TRUE(removed_outside.empty());
+  clock.advance(kGrace);
+  report = prune_now(2);
+  EXPECT_EQ(removed_outside, std::set<std::string>{"outside-" + first});
+  EXPECT_EQ(objects_of(store, "snapshots/").size(), 2u);
+  EXPECT_TRUE(list_words(vault).empty());
+  expect_whole();
+  prune_all();
+  EXPECT_EQ(list_points(vault).front().id, third);
+  expect_whole();
+  EXPECT_LT(packs(), before);
+}
+
+TEST_P(PruneTest, DryRunChangesNothing) {
+  take({"a"});
+  take({"b"});
+  clock.advance(kGrace * 2);
+  auto before = objects_of(store);
+  auto with = options();
+  with.dry_run = true;
+  auto report = prune_now(with);
+  EXPECT_EQ(report.points.size(), 2u);
+  EXPECT_FALSE(report.points[0].keep);
+  ASSERT_EQ(report.steps.size(), 1u);
+  EXPECT_EQ(report.steps[0].state, PruneStep::State::planned);
+  EXPECT_FALSE(report.steps[0].word.packs.empty());
+  auto after = objects_of(store);
+  ASSERT_EQ(before.size(), after.size());
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].version, after[i].version);
+}
+
+TEST_P(PruneTest, WhatAnUnfinishedBackupWroteGoes) {
+  take({"a"});
+  {
+    clock.advance(kHour);
+    Backup dead(vault, clock, random);
+    dead.save({"x", "y"});
+  }
+  auto had = packs();
+  clock.advance(kGrace * 2);
+  prune_all();
+  EXPECT_TRUE(list_all_points(vault).unfinished.empty());
+  EXPECT_LT(packs(), had);
+  expect_whole();
+}
+
+// The word names what it has found, it stores anew; or it does not know the word, and is seen.
+TEST_P(PruneTest, ABackupThatReusesWhatIsCondemned) {
+  take({"a", "b"});
+  take({"c"});
+  clock.advance(kGrace * 2);
+  Backup before(vault, clock, random);
+  before.save({"a", "b"});
+  prune_now();
+  before.publish();
+  clock.advance(kHour);
+  take({"a", "b", "d"});
+  prune_all(2);
+  expect_whole();
+  EXPECT_EQ(list_points(vault).size(), 2u);
+}
+
+TEST_P(PruneTest, ABackupThatStallsIsRevoked) {
+  take({"a", "b"});
+  take({"c"});
+  clock.advance(kGrace * 2);
+  Backup slow(vault, clock, random);
+  slow.save({"a", "b"});
+  auto report = prune_now();
+  EXPECT_EQ(report.steps.at(0).open, std::vector<std::string>{slow.point.id});
+  clock.advance(kGrace);
+  report = prune_now();
+  EXPECT_EQ(report.revoked, std::vector<std::string>{slow.point.id});
+  auto error = error_of([&] { slow.publish(); });
+  EXPECT_EQ(error.code(), Code::conflict);
+  EXPECT_NE(error.message().find("pruner"), std::string::npos) << error.message();
+  expect_whole();
+  EXPECT_EQ(withdraw_point(vault, slow.point.id, clock.now()), Revoked::before);
+}
+
+TEST_P(PruneTest, ABrokenPointBlocksUntilItIsGivenUp) {
+  auto broken = take({"a"});
+  take({"b"});
+  clock.advance(kGrace * 2);
+  store.put(point_name(broken), "what is this");
+  auto had = packs();
+  auto report = prune_now();
+  EXPECT_TRUE(report.dropped.empty());
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_NE(report.problems[0].find("--drop " + broken), std::string::npos);
+  clock.advance(kGrace);
+  prune_now();
+  EXPECT_EQ(packs(), had);
+  auto with = options();
+  with.drop = {broken};
+  report = prune_now(with);
+  EXPECT_EQ(report.dropped, std::vector<std::string>{broken});
+  prune_all();
+  EXPECT_LT(packs(), had);
+  expect_whole();
+}
+
+TEST_P(PruneTest, TheLastPointStays) {
+  auto only = take({"a"});
+  auto with = options();
+  with.drop = {only};
+  EXPECT_EQ(error_of([&] { prune_now(with); }).code(), Code::refused);
+  prune_all();
+  EXPECT_EQ(list_points(vault).size(), 1u);
+  expect_whole();
+}
+
+TEST_P(PruneTest, AWordThatCannotBeReadBlocksAndBackupsStoreAnew) {
+  take({"a"});
+  take({"b"});
+  clock.advance(kGrace * 2);
+  prune_now();
+  auto words = list_words(vault);
+  ASSERT_EQ(words.size(), 1u);
+  store.put(word_name(words[0].id), "torn");
+  EXPECT_EQ(condemned_packs(vault).size(), packs());
+  auto had = packs();
+  take({"a", "b"});
+  EXPECT_GT(packs(), had);
+  clock.advance(kGrace);
+  EXPECT_FALSE(prune_now().problems.empty());
+  EXPECT_GT(packs(), had);
+  expect_whole();
+}
+
+TEST_P(PruneTest, AStoreOfOneWriterIsRefused) {
+  take({"a"});
+  store::record(store, {true, false, "somebody was written over"});
+  EXPECT_EQ(error_of([&] { prune_now(); }).code(), Code::refused);
+  auto with = options();
+  with.nobody_else_writes = true;
+  EXPECT_NO_THROW(prune_now(with));
+}
+
+// Two packs that hold the same, by two backups at once; words that name one of them each.
+struct TwoCopies : PruneTest {
+  TwoCopies() {
+    clock.advance(kHour);
+    Backup one(vault, clock, random);
+    Backup two(vault, clock, random);
+    one.chunks->has(sha256(""));  // both know what packs there are: none
+    two.chunks->has(sha256(""));
+    one.save({"a"});
+    two.save({"a"});
+    one.publish();
+    two.publish();
+    clock.advance(kGrace * 2);
+    for (const auto& pack : objects_of(store, "packs/")) copies.push_back(pack.name);
+  }
+
+  void name(const std::string& pack, const std::string& id, bool settled) {
+    PruneWord word;
+    word.id = id;
+    word.created = clock.now();
+    word.host = "another";
+    word.packs = {pack};
+    if (settled) word.suspects = {clock.now(), {}};
+    write_word(vault, word);
+  }
+
+  std::vector<std::string> copies;
+};
+
+TEST_P(TwoCopies, TwoWordsDoNotRelyOnEachOthersCopy) {
+  ASSERT_EQ(copies.size(), 2u);
+  name(copies[0], "one", false);
+  name(copies[1], "two", false);
+  prune_all(2);
+  expect_whole();
+  EXPECT_EQ(packs(), 1u);
+}
+
+// A pruner that decided, slept while others went on, and wakes up: it deletes nothing else.
+class Sleeper : public store::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  std::function<void()> meanwhile;
+  bool remove(const std::string& name) override {
+    if (name.starts_with("packs/")) {
+      if (auto once = std::exchange(meanwhile, nullptr)) once();
+    }
+    return ForwardingStore::remove(name);
+  }
+};
+
+TEST_P(PruneTest, OneThatWakesUpLateDeletesOnlyWhatWasDecided) {
+  take({"a", "b"});
+  take({"c"});
+  clock.advance(kGrace * 2);
+  prune_now();
+  clock.advance(kGrace);
+  Sleeper slow(store);
+  slow.meanwhile = [&] {
+    take({"a", "b", "e"});
+    prune_all(2);
+    take({"a", "f"});
+  };
+  auto there = open(slow);
+  prune(there, options(), clock, random, cancel);
+  EXPECT_FALSE(slow.meanwhile);
+  expect_whole();
+}
+
+// One has decided and sleeps before it deletes; the other word was written before that…
+TEST_P(TwoCopies, OneThatDecidedIsNotReliedOn) {
+  name(copies[1], "a", false);
+  name(copies[0], "b", true);
+  clock.advance(kGrace);
+  Sleeper slow(store);
+  slow.meanwhile = [&] {
+    clock.advance(kGrace);
+    prune_now(2);
+  };
+  prune(open(slow), options(2), clock, random, cancel);
+  expect_whole();
+  prune_all(2);
+  expect_whole();
+}
+
+// …or after it: others may finish the sleeper's word, but not decide anew.
+TEST_P(TwoCopies, WhatWasDecidedIsNotTakenBack) {
+  name(copies[0], "a", true);
+  clock.advance(kGrace);
+  Sleeper slow(store);
+  slow.meanwhile = [&] {
+    name(copies[1], "b", true);
+    clock.advance(kGrace);
+    prune_all(2);
+  };
+  prune(open(slow), options(2), clock, random, cancel);
+  EXPECT_FALSE(slow.meanwhile);
+  expect_whole();
+  EXPECT_EQ(packs(), 1u);
+}
+
+// Backups and pruners of several machines in turns, each dies at any store call. Whatever is
+// published stays whole, and after that nothing needs repair.
+void crash_again_and_again(PruneTest& test, std::uint64_t seed) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Random chance(seed);
+  for (int life = 0; life < 25; ++life) {
+    test.clock.advance(Millis(chance.below(30) * 1'800'000));
+    CrashStore dying(
+        test.store, 1 + chance.below(14),
+        chance.below(2) == 0 ? CrashStore::LastWrite::happens : CrashStore::LastWrite::does_not);
+    try {
+      auto there = test.open(dying);
+      if (chance.below(2) == 0) {
+        std::vector<std::string> files;
+        for (int i = 0; i < 3; ++i) files.push_back("f" + std::to_string(chance.below(12)));
+        test.take(there, files);
+      } else {
+        auto with = test.options(1 + static_cast<unsigned>(chance.below(3)));
+        prune(there, with, test.clock, test.random, test.cancel);
+      }
+    } catch (const Crashed&) {
+    }
+    test.expect_whole();
+    if (::testing::Test::HasFailure()) return;
+  }
+  test.take({"last"});
+  test.prune_all();
+  test.expect_whole();
+  EXPECT_EQ(list_points(test.vault).size(), 1u);
+  EXPECT_TRUE(list_all_points(test.vault).unfinished.empty());
+  EXPECT_EQ(objects_of(test.store, "snapshots/").size(), 1u);
+  EXPECT_LE(test.packs(), 3u);
+}
+
+struct PruneCrash : PruneTest {};
+TEST_P(PruneCrash, ThirtySeeds) {
+  for (std::uint64_t seed = 1; seed <= 30 && !HasFailure(); ++seed) {
+    for (const auto& object : objects_of(store)) store.remove(object.name);
+    vault = make_vault(GetParam(), store, clock, random);
+    crash_again_and_again(*this, seed);
+  }
+}
+
+LIFEBOAT_ON_BOTH_KINDS(PruneTest);
+LIFEBOAT_ON_BOTH_KINDS(TwoCopies);
+LIFEBOAT_ON_BOTH_KINDS(PruneCrash);
+
+}  // namespace
+}  // namespace lifeboat::vault
