@@ -322,8 +322,6 @@ RetentionConfig retention_section(Section s) {
   keep.monthly = s.number("keep_monthly", kMost);
   keep.within = s.duration("keep_within", keep.within, Millis(1000));
   keep.labels = s.list("keep_labels", {});
-  const auto window = s.duration("logbook", Millis(0), Millis(1000));
-  if (window > Millis(0)) c.logbook = window;
   c.grace = s.duration("grace", c.grace, Millis(1000));
   s.finish();
   if (keep.empty()) {

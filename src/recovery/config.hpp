@@ -72,7 +72,6 @@ struct LogbookConfig {
 // What `prune` keeps.
 struct RetentionConfig {
   vault::RetentionPolicy points;
-  std::optional<Millis> logbook;  // so long, and what a kept point needs; none: all of it
   // What is dropped can be read so long, and a backup that takes longer is taken for dead.
   Millis grace{86'400'000};
 };

@@ -11,6 +11,7 @@
 #include "vault/object.hpp"
 #include "vault/pack_check.hpp"
 #include "vault/points.hpp"
+#include "vault/prune_word.hpp"
 #include "vault/snapshot_format.hpp"
 
 namespace lifeboat::vault {
@@ -43,19 +44,14 @@ class Verifier {
 
   VerifyReport all() {
     check_root();
+    check_words();
+    auto points = check_points();  // first: what a point names was durable before it was there
     check_packs();
     std::set<std::string> of_points;  // names
-    for (const auto& listed : check_points()) {
+    for (const auto& listed : points) {
       if (listed.point) check_point(*listed.point, of_points);
     }
-    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
-      auto hex = info.name.substr(info.name.rfind('/') + 1);
-      if (!SnapshotId::parse(hex) || info.name != "snapshots/" + hex) {
-        damage(info.name, "snapshot", stray(info.name, "a snapshot"), "");
-      } else if (of_points.count(info.name) == 0) {
-        check_snapshot(info.name, "snapshot " + hex);
-      }
-    });
+    check_other_snapshots(of_points);
     check_logbook_objects();
     name_points_of_bad_extents();
     return finish();
@@ -63,9 +59,9 @@ class Verifier {
 
   VerifyReport one(const std::string& id) {
     check_root();
-    load_index();
     std::optional<RecoveryPoint> point;
     object(point_name(id), "point", "point " + id, [&] { point = read_point(vault_, id); });
+    load_index();
     ++report_.points;
     std::set<std::string> seen;
     if (point) check_point(*point, seen);
@@ -177,7 +173,7 @@ class Verifier {
       ++report_.objects;
       report_.bytes = report_.bytes + pack.bytes.value;
       progress("pack");
-      if (!pack.error) return;
+      if (!pack.error || pack.error->code() == Code::not_found) return;  // pruned meanwhile
       damage(pack.name, "pack", *pack.error, "");
       auto number = numbers.find(pack.name);
       if (number == numbers.end()) return;
@@ -211,6 +207,39 @@ class Verifier {
       report_.bytes = report_.bytes + chunks_.get(ref).size();
       good_[number] = true;
     });
+  }
+
+  // Those of backups that are under way, and of points that were dropped: what they name may be on
+  // its way in, or out. Only they themselves are looked at.
+  void check_other_snapshots(const std::set<std::string>& of_points) {
+    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
+      auto hex = info.name.substr(info.name.rfind('/') + 1);
+      if (!SnapshotId::parse(hex) || info.name != "snapshots/" + hex) {
+        damage(info.name, "snapshot", stray(info.name, "a snapshot"), "");
+      } else if (of_points.count(info.name) == 0) {
+        object(info.name, "snapshot", "", [&] { read_root_if_there(info.name); });
+      }
+    });
+  }
+
+  void read_root_if_there(const std::string& name) {
+    try {
+      SnapshotReader root(chunks_, name);
+    } catch (const Error& error) {
+      if (error.code() != Code::not_found) throw;
+    }
+  }
+
+  // One that cannot be read blocks pruning: all that it could name is kept.
+  void check_words() {
+    for (const auto& listed : list_words(vault_)) {
+      object(word_name(listed.id), "word", "", [&] {
+        auto bytes = listed.word ? std::nullopt : vault_.store().get(word_name(listed.id));
+        if (!bytes) return;
+        unseal(vault_.sealing(), ObjectType::word, word_name(listed.id), *bytes);
+        throw_corrupt(ObjectType::word, word_name(listed.id), listed.problem);
+      });
+    }
   }
 
   std::vector<ListedPoint> check_points() {

@@ -62,8 +62,6 @@ INSTANTIATE_TEST_SUITE_P(
               "'keep_last' must be a number"},
         Wrong{"vault: /v\nretention: {keep_last: -1}\nkafka:\n  bootstrap: [a:1]\n", 2,
               "'keep_last' must be a number"},
-        Wrong{"vault: /v\nretention: {keep_last: 1, logbook: 14}\nkafka:\n  bootstrap: [a:1]\n", 2,
-              "'logbook' must be a time"},
         Wrong{"vault: /v\nretention: {keep_yearly: 1}\nkafka:\n  bootstrap: [a:1]\n", 2,
               "unknown key 'keep_yearly'"},
         Wrong{"vault: /v\nclickhouse:\n  url: http://a\n  backup_disk: b\n", 3,
@@ -118,8 +116,8 @@ TEST(Config, Retention) {
   EXPECT_FALSE(parse_config(kSmallest, "/x").retention);
   auto c = parse_config(std::string(kSmallest) +
                             "retention: {keep_last: 2, keep_hourly: 3, keep_daily: 4, keep_weekly: "
-                            "5, keep_monthly: 6, keep_within: 2d, keep_labels: [a, b], logbook: "
-                            "14d, grace: 6h}\n",
+                            "5, keep_monthly: 6, keep_within: 2d, keep_labels: [a, b], "
+                            "grace: 6h}\n",
                         "/x");
   ASSERT_TRUE(c.retention);
   const auto& keep = c.retention->points;
@@ -130,10 +128,8 @@ TEST(Config, Retention) {
   EXPECT_EQ(keep.monthly, 6u);
   EXPECT_EQ(keep.within, std::chrono::hours(48));
   EXPECT_EQ(keep.labels, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(c.retention->logbook, std::chrono::hours(14 * 24));
   EXPECT_EQ(c.retention->grace, std::chrono::hours(6));
   c = parse_config(std::string(kSmallest) + "retention: {keep_within: 1d}\n", "/x");
-  EXPECT_FALSE(c.retention->logbook);
   EXPECT_EQ(c.retention->grace, std::chrono::hours(24));
 }
 

@@ -1,5 +1,6 @@
 // Every flipped byte and every truncation of every object of a vault is found, and named, by
 // verify(), and no reader ever hands out wrong data.
+#include "vault/prune_word.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -34,6 +35,12 @@ struct DamageTest : VaultTest {
                      {{"snapshot", snapshot.hex()},
                       {"logs", {{{"log", kLog}, {"position", 10}, {"until", 50}}}}}}};
     write_point(vault, point);
+
+    PruneWord word;
+    word.id = make_word_id(clock, random);
+    word.created = clock.now();
+    word.packs = {"packs/20261122T170506123Z-0000000000000000"};
+    write_word(vault, word);
   }
 
   // Reads all that the vault holds, and compares it. False when a reader refused; a test failure
@@ -41,6 +48,10 @@ struct DamageTest : VaultTest {
   bool read_everything() {
     try {
       Vault opened = open(store);
+      for (const auto& listed : list_words(opened)) {
+        if (!listed.word) return false;
+        EXPECT_EQ(listed.word->packs.size(), 1u);
+      }
       auto found = resolve_point(opened, "latest");
       EXPECT_EQ(found.stores, point.stores);
       SnapshotReader reader(opened, snapshots_of(found).at(0));
@@ -101,7 +112,7 @@ TEST_P(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
     }
     store.put(info.name, good);
   }
-  std::set<std::string> all = {"vault", "packs", "snapshots", "logbook", "points"};
+  std::set<std::string> all = {"vault", "packs", "snapshots", "logbook", "points", "prune"};
   if (vault.encrypted()) all.insert("keys");
   EXPECT_EQ(kinds, all);
   EXPECT_TRUE(verify_all().good());
@@ -127,7 +138,7 @@ TEST_P(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
     const auto good = *store.get(info.name);
     store.remove(info.name);
     auto report = verify_all(VerifyLevel::exists);
-    if (info.name == point_name(point.id)) {
+    if (info.name == point_name(point.id) || info.name.starts_with("prune/")) {
       EXPECT_TRUE(report.good());  // a point that is not there is no point
     } else if (info.name == logbook_objects.back().name) {
       ASSERT_FALSE(report.good());  // the point needs a range of it

@@ -254,6 +254,8 @@ TEST_P(PruneTest, AWordThatCannotBeReadBlocksAndBackupsStoreAnew) {
   clock.advance(kGrace);
   EXPECT_FALSE(prune_now().problems.empty());
   EXPECT_GT(packs(), had);
+  EXPECT_EQ(verify(vault, {}, cancel).damages.at(0).kind, "word");
+  store.remove(word_name(words[0].id));
   expect_whole();
 }
 
