@@ -95,12 +95,16 @@ void produce(const Config& config, const TopicPartition& tp, const ProducePlan& 
 }
 
 struct TransactionWriter::State {
+  explicit State(const Config& config)
+      : client(make_client(RD_KAFKA_PRODUCER,
+                           client_conf(config, {{"transactional.id", fresh_name("tx")}}))),
+        cluster(config, Clock::real()) {}
   Client client;
+  Cluster cluster;
 };
 
 TransactionWriter::TransactionWriter(const Config& config)
-    : state_(std::make_unique<State>(State{make_client(
-          RD_KAFKA_PRODUCER, client_conf(config, {{"transactional.id", fresh_name("tx")}}))})) {
+    : state_(std::make_unique<State>(config)) {
   // A coordinator that is just starting refuses the first times.
   const auto ready = wait_until([&] {
     auto* error = rd_kafka_init_transactions(state_->client.get(), 10000);
@@ -117,9 +121,13 @@ void TransactionWriter::write(const TopicPartition& tp, int records, Ending endi
   const std::string text = ending == Ending::commit ? "committed" : "aborted";
   for (int i = 0; i < records; ++i) send(client, tp, i, text);
   rd_kafka_flush(client, 60000);
+  const auto end = [&] { return state_->cluster.offsets({tp}).at(tp).high_watermark; };
+  const auto flushed = end();
   check(ending == Ending::commit ? rd_kafka_commit_transaction(client, 60000)
                                  : rd_kafka_abort_transaction(client, 60000),
         "end of transaction");
+  // It is told before its marker lies in the log.
+  if (!wait_until([&] { return end() > flushed; })) throw std::runtime_error("no marker");
 }
 
 void delete_records(const Config& config, const TopicPartition& tp, Offset before) {
