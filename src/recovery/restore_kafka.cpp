@@ -2,7 +2,10 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <regex>
+#include <utility>
 
 #include "base/error.hpp"
 #include "clickhouse/freeze.hpp"
@@ -14,6 +17,8 @@
 
 namespace lifeboat::recovery {
 namespace {
+
+constexpr auto kBrokersComeUp = std::chrono::seconds(60);
 
 // Nothing may delete, refuse or re-stamp what comes back; kafka_configs() puts the real ones back.
 const std::map<std::string, std::string> kWhileRestoring = {
@@ -223,11 +228,30 @@ void kafka_detach_clickhouse(RestoreSession& s) {
   clickhouse::detach_kafka_tables(s.clickhouse(), tables);
 }
 
+// Brokers come up one after the other, and a topic keeps the replicas that it is made with: waits
+// for as many as topics had replicas, unless no more come for a while.
+void wait_for_brokers(RestoreSession& s) {
+  std::size_t wanted = 1;
+  for (const auto& chosen : s.chosen_topics()) {
+    wanted = std::max(wanted, static_cast<std::size_t>(chosen.topic.replication));
+  }
+  std::size_t seen = 0;
+  auto since = s.context.clock.steady();
+  s.wait_until(fmt::format("waiting for {} brokers: topics had so many replicas", wanted), [&] {
+    return answers([&] {
+      const auto up = s.cluster().metadata().brokers.size();
+      if (up != std::exchange(seen, up)) since = s.context.clock.steady();
+      return up >= wanted || (up > 0 && s.context.clock.steady() - since > kBrokersComeUp);
+    });
+  });
+}
+
 void kafka_wait(RestoreSession& s) {
   auto document = s.kafka_document();
   s.wait_until(fmt::format("start an empty Kafka now at {}, without producers",
                            fmt::join(s.context.config.kafka->bootstrap, ",")),
                [&] { return answers([&] { return !s.cluster().metadata().brokers.empty(); }); });
+  wait_for_brokers(s);
   if (s.journal.data().contains("kafka_topics")) return;  // an interrupted run went on from here
   auto target = kafka_target(s.context, document);
   if (!target.found.empty() && !s.may_overwrite(target.name)) {
