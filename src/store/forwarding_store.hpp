@@ -33,6 +33,7 @@ class ForwardingStore : public ObjectStore {
   }
   bool remove(const std::string& name) override { return inner_.remove(name); }
   std::optional<ObjectInfo> stat(const std::string& name) override { return inner_.stat(name); }
+  unsigned calls_at_once() const override { return inner_.calls_at_once(); }
   std::string describe() const override { return inner_.describe(); }
 
  protected:

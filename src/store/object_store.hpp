@@ -60,6 +60,10 @@ class ObjectStore {
   virtual bool remove(const std::string& name) = 0;
   virtual std::optional<ObjectInfo> stat(const std::string& name) = 0;
 
+  // So many calls at a time are of use to who has many to make. 1: all are to come from the thread
+  // that the caller came with, one after the other.
+  virtual unsigned calls_at_once() const { return 8; }
+
   // For messages: "directory /backup/vault".
   virtual std::string describe() const = 0;
 };

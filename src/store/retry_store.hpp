@@ -27,8 +27,13 @@ class RetryStore : public ForwardingStore {
  public:
   RetryStore(std::unique_ptr<ObjectStore> inner, RetryPolicy policy, Pause pause = Pause::real())
       : ForwardingStore(std::move(inner)), policy_(policy), pause_(std::move(pause)) {}
-  RetryStore(ObjectStore& inner, RetryPolicy policy, Pause pause = Pause::real())
-      : ForwardingStore(inner), policy_(policy), pause_(std::move(pause)) {}
+  // `random`: how long the waits are within the policy.
+  RetryStore(ObjectStore& inner, RetryPolicy policy, Pause pause = Pause::real(),
+             Random random = Random())
+      : ForwardingStore(inner),
+        policy_(policy),
+        pause_(std::move(pause)),
+        random_(std::move(random)) {}
 
   std::optional<std::string> get(const std::string& name) override;
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,

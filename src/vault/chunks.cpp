@@ -24,6 +24,11 @@ Error missing(const Digest& digest, const std::vector<PackIndex::Damaged>& damag
                "use another point; lifeboat verify names those that need it");
 }
 
+ChunkOptions for_store(ChunkOptions options, const store::ObjectStore& store) {
+  if (store.calls_at_once() == 1) options.threads = 0;
+  return options;
+}
+
 struct HashDigest {
   std::size_t operator()(const Digest& digest) const {
     std::size_t out;
@@ -48,7 +53,7 @@ struct Chunks::Impl {
 
   Impl(Vault v, ChunkOptions o)
       : vault(v),
-        options(std::move(o)),
+        options(for_store(std::move(o), v.store())),
         writer(v, {options.pack_size, options.threads > 0, options.clock, options.seed},
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
         pool(options.threads) {}

@@ -10,7 +10,6 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kReaders = 8;
 constexpr std::uint64_t kMostMissing = 1000;  // named one by one
 
 Error gone(const std::string& name) {
@@ -215,7 +214,7 @@ std::vector<FoundObject> list_logbook(const Vault& vault, std::vector<DamagedObj
 std::vector<FooterOrDamage> read_footers(const Vault& vault,
                                          const std::vector<FoundObject>& objects) {
   std::vector<FooterOrDamage> out(objects.size());
-  std::vector<std::exception_ptr> errors(kReaders);
+  std::vector<std::exception_ptr> errors(vault.store().calls_at_once());
   std::atomic<std::size_t> next{0};
   auto work = [&](std::exception_ptr& failure) {
     try {
@@ -233,7 +232,7 @@ std::vector<FooterOrDamage> read_footers(const Vault& vault,
     }
   };
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(kReaders, objects.size()); ++i) {
+  for (std::size_t i = 1; i < std::min(errors.size(), objects.size()); ++i) {
     threads.emplace_back(work, std::ref(errors[i]));
   }
   work(errors[0]);

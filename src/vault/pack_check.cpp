@@ -70,7 +70,7 @@ void check_packs(const Vault& vault, const std::vector<std::string>& names, unsi
                  const Cancel& cancel, const std::function<void(PackCheck)>& visit) {
   auto threads = std::clamp(std::thread::hardware_concurrency(), 1u, std::max(1u, at_once));
   std::deque<std::future<PackCheck>> ahead;
-  WorkPool pool(threads);  // last: ends before what it works on
+  WorkPool pool(vault.store().calls_at_once() > 1 ? threads : 0);  // last: ends before what it works on
   auto next = names.begin();
   while (next != names.end() || !ahead.empty()) {
     cancel.check();

@@ -11,7 +11,6 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kReaders = 8;
 constexpr std::size_t kAtATime = 256;  // footers held while they are read
 constexpr std::uint32_t kCodecBit = 1u << 31;
 
@@ -35,7 +34,8 @@ FooterOrError read_one(const Vault& vault, const ListedPack& pack) {
 std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs,
                                      std::size_t count) {
   std::vector<FooterOrError> out(count);
-  std::vector<std::exception_ptr> failures(std::min(kReaders, count));
+  std::vector<std::exception_ptr> failures(
+      std::min<std::size_t>(vault.store().calls_at_once(), count));
   std::atomic<std::size_t> next{0};
   auto work = [&](std::exception_ptr& failure) {
     try {
