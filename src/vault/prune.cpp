@@ -229,6 +229,8 @@ class Pruner {
         used.add(*one.point);
       } catch (const Error& error) {
         if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+        // Another pruner dropped it while this one slept: then it needs nothing.
+        if (!vault_.store().stat(point_name(one.id))) continue;
         throw Error(error.code(), error.subject(), error.what(),
                     fmt::format("what point {0} needs is not known, so no content is deleted: "
                                 "`lifeboat verify --point {0}` says more; `lifeboat prune --drop "

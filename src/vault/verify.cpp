@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -49,7 +50,10 @@ class Verifier {
     check_packs();
     std::set<std::string> of_points;  // names
     for (const auto& listed : points) {
-      if (listed.point) check_point(*listed.point, of_points);
+      if (!listed.point) continue;
+      auto damages = report_.damages.size();
+      check_point(*listed.point, of_points);
+      forget_if_dropped(listed.id, damages);
     }
     check_other_snapshots(of_points);
     check_logbook_objects();
@@ -263,6 +267,19 @@ class Verifier {
       check_log(point, start);
       starts_.push_back({point.id, start});
     }
+  }
+
+  // A point that was dropped since this began may lack what it needed. `before`: so many damages
+  // there were when its check began.
+  void forget_if_dropped(const std::string& id, std::size_t before) {
+    auto& damages = report_.damages;
+    if (damages.size() == before || vault_.store().stat(point_name(id))) return;
+    damages.erase(
+        std::remove_if(damages.begin() + static_cast<std::ptrdiff_t>(before), damages.end(),
+                       [](const Damage& one) { return one.code == Code::not_found; }),
+        damages.end());
+    by_object_.clear();
+    for (std::size_t i = 0; i < damages.size(); ++i) by_object_.emplace(damages[i].object, i);
   }
 
   void check_snapshot(const std::string& name, const std::string& hit) {

@@ -2,7 +2,6 @@
 #include "vault/prune.hpp"
 
 #include "store/crash_store.hpp"
-#include "store/forwarding_store.hpp"
 #include "store/probe.hpp"
 #include "vault_fixture.hpp"
 
@@ -306,19 +305,26 @@ TEST_P(TwoCopies, TwoWordsDoNotRelyOnEachOthersCopy) {
   EXPECT_EQ(packs(), 1u);
 }
 
-// A pruner that decided, slept while others went on, and wakes up: it deletes nothing else.
-class Sleeper : public store::ForwardingStore {
+// Who uses it sleeps before the first such call while others go on, and wakes up.
+class Sleeper : public store::AroundStore {
  public:
-  using ForwardingStore::ForwardingStore;
+  explicit Sleeper(store::ObjectStore& inner, store::Op op = store::Op::remove,
+                   std::string prefix = "packs/")
+      : AroundStore(inner), op_(op), prefix_(std::move(prefix)) {}
   std::function<void()> meanwhile;
-  bool remove(const std::string& name) override {
-    if (name.starts_with("packs/")) {
+
+ private:
+  void around(store::Call& call, const Answer&, const std::function<void()>& pass_on) override {
+    if (call.op == op_ && call.name.starts_with(prefix_)) {
       if (auto once = std::exchange(meanwhile, nullptr)) once();
     }
-    return ForwardingStore::remove(name);
+    pass_on();
   }
+  store::Op op_;
+  std::string prefix_;
 };
 
+// A pruner that decided, and sleeps: it deletes nothing else.
 TEST_P(PruneTest, OneThatWakesUpLateDeletesOnlyWhatWasDecided) {
   take({"a", "b"});
   take({"c"});
@@ -333,6 +339,25 @@ TEST_P(PruneTest, OneThatWakesUpLateDeletesOnlyWhatWasDecided) {
   };
   auto there = open(slow);
   prune(there, options(), clock, random, cancel);
+  EXPECT_FALSE(slow.meanwhile);
+  expect_whole();
+}
+
+// Another one drops a point, and what it needed, while this one is about to look what it needs.
+TEST_P(PruneTest, APointThatIsGoneMeanwhileNeedsNothing) {
+  take({"a", "b"});
+  take({"c"});
+  clock.advance(kGrace * 2);
+  Sleeper slow(store, store::Op::get, "snapshots/");
+  slow.meanwhile = [&] { prune_all(); };
+  EXPECT_TRUE(prune(open(slow), options(2), clock, random, cancel).problems.empty());
+  EXPECT_FALSE(slow.meanwhile);
+  slow.meanwhile = [&] {
+    take({"d"});
+    clock.advance(kGrace * 2);
+    prune_all();
+  };
+  EXPECT_TRUE(verify(open(slow), {}, cancel).good());
   EXPECT_FALSE(slow.meanwhile);
   expect_whole();
 }
