@@ -122,8 +122,7 @@ class Pruner {
       return false;
     }
     UsedContent used(vault_, absent, seen.word->packs, cancel_);
-    std::set<std::string> outside;
-    add_points(all, {}, used, outside);
+    add_points(all, {}, used);
     auto word = *seen.word;
     std::set<std::string> unused;
     word.bytes = ByteCount(0);
@@ -134,7 +133,6 @@ class Pruner {
     }
     std::erase_if(word.packs, [&](const auto& name) { return unused.count(name) == 0; });
     std::erase_if(word.snapshots, [&](const auto& name) { return used.uses_snapshot(name); });
-    std::erase_if(word.outside, [&](const auto& name) { return outside.count(name) != 0; });
     word.decided = true;
     return swap(seen, word);
   }
@@ -158,11 +156,34 @@ class Pruner {
       progress("delete", step.snapshots + step.packs, total);
       step.packs += remove(name) ? 1 : 0;
     }
-    for (const auto& name : word.outside) {
-      if (options_.remove_outside) options_.remove_outside(name);
-    }
+    if (!remove_outside(word)) return wait_for(word, clock_.now());
     remove_word(vault_, word.id);
     report_.steps.push_back(std::move(step));
+  }
+
+  // What points have beside the vault is found by their documents only, and some of them may be
+  // there still: whoever is about to drop them sleeps, or died. False: the word must stay until
+  // they are dropped, or nobody would know of it.
+  bool remove_outside(const PruneWord& word) {
+    if (word.outside.empty() || !options_.outside || !options_.remove_outside) return true;
+    auto all = list_all_points(vault_);
+    if (!all_known(all)) return false;
+    std::set<std::string> kept, about_to_go;
+    auto verdicts = judge(all);
+    for (const auto& one : all.points) {
+      if (!one.point) continue;
+      auto verdict = std::find_if(verdicts.begin(), verdicts.end(),
+                                  [&](const auto& v) { return v.point.id == one.id; });
+      for (auto& name : options_.outside(*one.point)) {
+        (verdict->keep ? kept : about_to_go).insert(std::move(name));
+      }
+    }
+    bool all_gone = true;
+    for (const auto& name : word.outside) {
+      all_gone = all_gone && about_to_go.count(name) == 0;
+      if (kept.count(name) == 0 && about_to_go.count(name) == 0) options_.remove_outside(name);
+    }
+    return all_gone;
   }
 
   bool remove(const std::string& name) {
@@ -177,18 +198,25 @@ class Pruner {
 
   // --- what is kept
 
-  void decide(const AllPoints& all) {
+  std::vector<PointVerdict> judge(const AllPoints& all) const {
     std::vector<PolicyPoint> points;
     for (const auto& one : all.points) {
       if (one.point) points.push_back({one.id, one.point->created, one.point->label});
-      if (!one.point) report_.broken.push_back(one);
     }
-    report_.points = apply_policy(std::move(points), options_.policy);
-    for (auto& one : report_.points) {
+    auto verdicts = apply_policy(std::move(points), options_.policy);
+    for (auto& one : verdicts) {
       if (options_.drop.count(one.point.id) == 0) continue;
       one.keep = false;
       one.reasons = {"you said so"};
     }
+    return verdicts;
+  }
+
+  void decide(const AllPoints& all) {
+    for (const auto& one : all.points) {
+      if (!one.point) report_.broken.push_back(one);
+    }
+    report_.points = judge(all);
     report_.unfinished = all.unfinished;
     bool none = std::none_of(report_.points.begin(), report_.points.end(),
                              [](const auto& one) { return one.keep; });
@@ -219,8 +247,7 @@ class Pruner {
     return known;
   }
 
-  void add_points(const AllPoints& all, const std::set<std::string>& but, UsedContent& used,
-                  std::set<std::string>& outside) {
+  void add_points(const AllPoints& all, const std::set<std::string>& but, UsedContent& used) {
     std::uint64_t done = 0;
     for (const auto& one : all.points) {
       progress("points", done++, all.points.size());
@@ -237,8 +264,6 @@ class Pruner {
                                 "{0}` gives it up",
                                 one.id));
       }
-      if (!options_.outside) continue;
-      for (auto& name : options_.outside(*one.point)) outside.insert(std::move(name));
     }
   }
 
@@ -274,10 +299,9 @@ class Pruner {
       if (dropped(one.id)) gone.insert(one.id);
     }
     UsedContent used(vault_, named, {}, cancel_);
-    std::set<std::string> outside;
-    add_points(all, gone, used, outside);
+    add_points(all, gone, used);
     auto word = unused_now(all, used, named);
-    add_outside(word, all, gone, outside, named);
+    add_outside(word, all, gone, named);
     if (word.names_nothing()) return true;
     if (options_.dry_run) {
       report_.steps.push_back({std::move(word), PruneStep::State::planned, {}, {}, 0, 0});
@@ -314,12 +338,11 @@ class Pruner {
   }
 
   void add_outside(PruneWord& word, const AllPoints& all, const std::set<std::string>& gone,
-                   const std::set<std::string>& used, const std::set<std::string>& named) {
+                   const std::set<std::string>& named) {
     for (const auto& one : all.points) {
       if (!one.point || gone.count(one.id) == 0 || !options_.outside) continue;
       for (auto& name : options_.outside(*one.point)) {
-        if (used.count(name) == 0 && named.count(name) == 0)
-          word.outside.push_back(std::move(name));
+        if (named.count(name) == 0) word.outside.push_back(std::move(name));
       }
     }
     std::sort(word.outside.begin(), word.outside.end());

@@ -362,6 +362,26 @@ TEST_P(PruneTest, APointThatIsGoneMeanwhileNeedsNothing) {
   expect_whole();
 }
 
+// It has announced what it drops and sleeps before it does; its word is finished by another one.
+TEST_P(PruneTest, WhatAPointHasOutsideIsNotForgotten) {
+  auto first = take({"a"});
+  take({"b"});
+  clock.advance(kGrace * 2);
+  Sleeper slow(store, store::Op::remove, point_name(first));
+  slow.meanwhile = [&] {
+    clock.advance(kGrace);
+    auto with = options();
+    with.only_finish = true;
+    prune_now(with);
+  };
+  prune(open(slow), options(), clock, random, cancel);
+  EXPECT_FALSE(slow.meanwhile);
+  EXPECT_TRUE(removed_outside.empty());
+  prune_all();
+  EXPECT_EQ(removed_outside, std::set<std::string>{"outside-" + first});
+  expect_whole();
+}
+
 // One has decided and sleeps before it deletes; the other word was written before that…
 TEST_P(TwoCopies, OneThatDecidedIsNotReliedOn) {
   name(copies[1], "a", false);
