@@ -1,0 +1,378 @@
+#include "vault/simulation.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/error.hpp"
+#include "store/fault_store.hpp"
+#include "store/retry_store.hpp"
+#include "vault/prune.hpp"
+#include "vault/vault_fixture.hpp"
+
+namespace lifeboat::vault::simulation {
+namespace {
+
+constexpr Millis kMinute{60'000};
+constexpr Millis kGrace = 60 * kMinute;
+constexpr Millis kDay = 24 * kGrace;
+constexpr Millis kFarthestOff = 3 * kDay;
+
+// How things are in one simulation.
+struct Habits {
+  unsigned writers, pruners, readers, verifiers;
+  unsigned lives;      // of each
+  unsigned dies_in;    // one of so many lives is cut short
+  unsigned stay;       // of ten turns
+  unsigned keep_last;  // of the policy
+  int weather;         // 0 none, 1 errors, 2 worse
+  bool retries;
+  enum class Clocks { right, off, stepping } clocks;
+
+  explicit Habits(Random& chance) {
+    auto one_of = [&](unsigned least, unsigned most) {
+      return least + static_cast<unsigned>(chance.below(most - least + 1));
+    };
+    writers = one_of(1, 3);
+    pruners = one_of(1, 3);
+    readers = one_of(0, 1);
+    verifiers = one_of(0, 3) / 3;
+    lives = one_of(2, 5);
+    dies_in = one_of(2, 8);
+    stay = one_of(0, 9);
+    keep_last = one_of(1, 3);
+    weather = static_cast<int>(one_of(0, 2));
+    retries = one_of(0, 2) != 0;
+    clocks = static_cast<Clocks>(one_of(0, 2));
+  }
+};
+
+Millis farthest_off(const Habits& habits) {
+  switch (habits.clocks) {
+    case Habits::Clocks::right:
+      return Millis(0);
+    case Habits::Clocks::off:
+      return 5 * kMinute;
+    case Habits::Clocks::stepping:
+      break;
+  }
+  return kFarthestOff;
+}
+
+RetentionPolicy policy_of(const Habits& habits) {
+  RetentionPolicy policy;
+  policy.last = habits.keep_last;
+  policy.labels = {"pinned"};
+  return policy;
+}
+
+// A machine and its clock.
+struct Host {
+  Host(std::string its_name, const Scheduler& scheduler)
+      : name(std::move(its_name)), clock(scheduler) {}
+  std::string name;
+  HostClock clock;
+};
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, Mischief mischief, std::size_t trace_length)
+      : chance_(seed), habits_(chance_), trace_(trace_length) {
+    ground_.mischief = mischief;
+    ground_.etags = chance_.below(2) == 0;
+    ground_.stall_in = 20 + static_cast<unsigned>(chance_.below(200));
+    ground_.longest_stall = kGrace + up_to(2 * kGrace);
+    ground_.latency = Millis(200) + up_to(Millis(20'000));
+  }
+
+  Outcome run() {
+    try {
+      HostClock clock(scheduler_);
+      Vault::create(objects_, clock, chance_);
+      spawn_all();
+      scheduler_.run();
+      scheduler_.spawn([this] { afterwards(); });
+      scheduler_.run();
+    } catch (const Violation& violation) {
+      if (!violated_) violated_ = violation.what;
+    }
+    if (violated_) {
+      out_.violated = violated_;
+      out_.trace = trace_.text();
+    }
+    out_.calls = ground_.calls;
+    out_.published = model_.published();
+    out_.deleted = model_.deleted();
+    return std::move(out_);
+  }
+
+ private:
+  // --- hosts and their lives
+
+  using Verb = void (Simulation::*)(Host&, const Vault&);
+
+  void spawn_all() {
+    for (unsigned i = 0; i < habits_.writers; ++i) spawn("writer", i, &Simulation::back_up);
+    for (unsigned i = 0; i < habits_.pruners; ++i) spawn("pruner", i, &Simulation::prune_once);
+    for (unsigned i = 0; i < habits_.readers; ++i) spawn("reader", i, &Simulation::restore);
+    for (unsigned i = 0; i < habits_.verifiers; ++i) spawn("verifier", i, &Simulation::verify_all);
+  }
+
+  void spawn(const std::string& kind, unsigned number, Verb verb) {
+    hosts_.push_back(std::make_unique<Host>(kind + "-" + std::to_string(number), scheduler_));
+    auto& host = *hosts_.back();
+    set_off(host);
+    scheduler_.spawn([this, &host, verb] {
+      for (unsigned life = 0; life < habits_.lives; ++life) {
+        scheduler_.sleep(up_to(kGrace));
+        if (habits_.clocks == Habits::Clocks::stepping && chance_.below(3) == 0) set_off(host);
+        live(host, verb);
+      }
+    });
+  }
+
+  void set_off(Host& host) {
+    auto most = farthest_off(habits_);
+    host.clock.set_off(up_to(2 * most) - most);
+  }
+
+  Millis up_to(Millis most) {
+    return Millis(
+        static_cast<std::int64_t>(chance_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+  }
+
+  // One run of a program, which may be killed at any call.
+  void live(Host& host, Verb verb) {
+    bool dies = chance_.below(habits_.dies_in) == 0;
+    LifeStore own(ground_, host.name, dies ? 1 + chance_.below(40) : 0, chance_.below(2) == 0);
+    store::Pause pause{host.clock, [this](Millis time) { scheduler_.sleep(time); }};
+    store::FaultStore weather(own, chance_.next(), weather_of_today(), pause);
+    store::RetryStore retry(weather, {}, pause, Random(chance_.next()));
+    store::ObjectStore& seen = habits_.retries ? static_cast<store::ObjectStore&>(retry) : weather;
+    Witness witness(seen, ground_, host.name);
+    try {
+      (this->*verb)(host, Vault::open(witness));
+    } catch (const Killed&) {
+      ++out_.killed;
+    } catch (const Error& error) {
+      trace_.add(scheduler_.now(), host.name, "ends", error.subject(), error.what());
+      ++out_.failed;
+      if (weather.faults() == 0 && error.code() != Code::conflict) {
+        violate(host.name + " met no fault and failed: " + error.what());
+      }
+    } catch (const Violation& violation) {
+      violate(violation.what);
+    }
+  }
+
+  store::FaultStore::Weather weather_of_today() {
+    store::FaultStore::Weather weather;
+    using store::Fault;
+    weather.one_in = 5 + static_cast<int>(chance_.below(60));
+    auto how = chance_.below(static_cast<std::uint64_t>(habits_.weather) + 1);
+    if (how >= 1) {
+      weather.faults = {Fault::timeout,        Fault::timeout_after, Fault::conflict,
+                        Fault::internal_error, Fault::busy,          Fault::internal_error_after,
+                        Fault::partial_read,   Fault::slow};
+    }
+    if (how >= 2) {
+      weather.faults.push_back(Fault::own_write);
+      weather.faults.push_back(Fault::truncated_body);
+    }
+    return weather;
+  }
+
+  // The first one counts; everything stops.
+  void violate(const std::string& what) {
+    if (!violated_) violated_ = what;
+    scheduler_.stop();
+    throw Stopped{};
+  }
+
+  // --- what they do
+
+  // As recovery/backup takes a point.
+  void back_up(Host& host, const Vault& vault) {
+    withdraw_own(host, vault);
+    RecoveryPoint point;
+    point.id = make_point_id(host.clock, chance_);
+    point.created = host.clock.now();
+    if (chance_.below(8) == 0) point.label = "pinned";
+    std::unique_ptr<Chunks> chunks;
+    if (ground_.mischief == Mischief::opens_late) chunks = chunks_for(host, vault);
+    open_point(vault, {point.id, point.created, point.label, host.name, "/state", 1, {}, ""});
+    try {
+      if (!chunks) chunks = chunks_for(host, vault);
+      save(*chunks, point);
+      point.finished = host.clock.now();
+      publish_point(vault, point);
+    } catch (const Error&) {
+      withdraw_quietly(host, vault, point.id);
+      throw;
+    }
+  }
+
+  std::unique_ptr<Chunks> chunks_for(Host& host, const Vault& vault) {
+    ChunkOptions options;
+    options.threads = 0;
+    options.pack_size = ByteCount(300);
+    options.absent = condemned_packs(vault);
+    options.clock = &host.clock;
+    options.seed = chance_.next();
+    auto chunks = std::make_unique<Chunks>(vault, std::move(options));
+    chunks->has(Digest());  // lists the packs
+    return chunks;
+  }
+
+  void save(Chunks& chunks, RecoveryPoint& point) {
+    auto trees = 1 + chance_.below(2);
+    for (std::uint64_t tree = 0; tree < trees; ++tree) {
+      auto files = some_files();
+      SnapshotWriter writer(chunks, "test");
+      for (const auto& [path, bytes] : files) writer.add_file(path, 0600, Timestamp(0), bytes);
+      auto id = writer.finish({{"point", point.id}, {"tree", tree}});
+      model_.expect(snapshot_name(chunks.vault(), id), std::move(files));
+      point.stores["tree" + std::to_string(tree)] = {{"snapshot", id.hex()}};
+    }
+    point.stores["outside"] = {{"backup", "outside-" + point.id}};
+    model_.outside_made("outside-" + point.id, point.id);
+  }
+
+  // Of few contents, so that what was dropped is soon needed again.
+  Files some_files() {
+    Files files;
+    auto count = 1 + chance_.below(3);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      auto which = chance_.below(12);
+      files["file" + std::to_string(which)] = noise(40 + 30 * which, which);
+    }
+    return files;
+  }
+
+  void withdraw_own(Host& host, const Vault& vault) {
+    for (const auto& one : list_all_points(vault).unfinished) {
+      if (one.host == host.name) withdraw_point(vault, one.id, host.clock.now());
+    }
+  }
+
+  void withdraw_quietly(Host& host, const Vault& vault, const std::string& id) {
+    try {
+      withdraw_point(vault, id, host.clock.now());
+    } catch (const Error&) {  // the next backup does it
+    }
+  }
+
+  PruneOptions prune_options(const Host& host) {
+    PruneOptions options;
+    options.policy = policy_;
+    options.grace = ground_.mischief == Mischief::removes_early ? kMinute : kGrace;
+    options.host = host.name;
+    options.outside = [](const RecoveryPoint& point) {
+      return std::vector{point.stores.at("outside").at("backup").get<std::string>()};
+    };
+    options.remove_outside = [this](const std::string& name) { model_.outside_removed(name); };
+    return options;
+  }
+
+  void prune_once(Host& host, const Vault& vault) {
+    auto options = prune_options(host);
+    options.only_finish = chance_.below(8) == 0;
+    options.dry_run = chance_.below(16) == 0;
+    prune(vault, options, host.clock, chance_, cancel_);
+  }
+
+  // Of any point, the oldest and soon dropped too.
+  void restore(Host& host, const Vault& vault) {
+    auto points = list_points(vault);
+    if (points.empty()) return;
+    const auto& chosen = points[chance_.below(points.size())];
+    try {
+      auto point = read_point(vault, chosen.id);
+      for (const auto& id : snapshots_of(point)) compare(vault, point.id, snapshot_name(vault, id));
+    } catch (const Error& error) {
+      if (error.code() != Code::not_found || model_.is_live(chosen.id)) throw;
+      trace_.add(scheduler_.now(), host.name, "gives up", chosen.id, "dropped meanwhile");
+    }
+  }
+
+  void compare(const Vault& vault, const std::string& point, const std::string& snapshot) {
+    Chunks chunks(vault, {.threads = 0, .seed = 0});
+    SnapshotReader reader(chunks, snapshot);
+    auto expected = model_.expected(snapshot);
+    reader.for_each([&](const Entry& entry) {
+      std::string bytes;
+      reader.read_file(entry, [&](std::string_view part) { bytes += part; });
+      if (expected.at(entry.path) != bytes)
+        throw Violation{"point " + point + " was restored with another " + entry.path};
+      expected.erase(entry.path);
+    });
+    if (!expected.empty()) throw Violation{"point " + point + " was restored without files"};
+  }
+
+  void verify_all(Host&, const Vault& vault) {
+    VerifyOptions options;
+    options.level = chance_.below(2) == 0 ? VerifyLevel::full : VerifyLevel::exists;
+    auto report = verify(vault, options, cancel_);
+    for (const auto& damage : report.damages) {
+      throw Error(Code::corrupt, damage.object, "verify says: " + damage.problem);
+    }
+  }
+
+  // --- the end
+
+  // Nobody else is there, nothing fails; what was left is old.
+  void afterwards() {
+    ground_.stall_in = 0;
+    habits_.weather = 0;
+    habits_.dies_in = 1'000'000'000;
+    for (const auto& host : hosts_) host->clock.set_off(Millis(0));
+    scheduler_.sleep(kFarthestOff + kGrace);
+    Host host("afterwards", scheduler_);
+    auto last = [&](Verb verb) {
+      LifeStore store(ground_, host.name, 0, false);
+      try {
+        (this->*verb)(host, Vault::open(store));
+      } catch (const Error& error) {
+        throw Violation{std::string("a run after all that failed: ") + error.what()};
+      }
+    };
+    last(&Simulation::back_up);
+    last(&Simulation::verify_all);
+    for (int runs = 0; under_way_ > 0; ++runs) {
+      if (runs == 8) throw Violation{"prune comes to no end"};
+      last(&Simulation::prune_all);
+      scheduler_.sleep(kGrace + kMinute);
+    }
+    last(&Simulation::verify_all);
+    last(&Simulation::restore);
+    model_.expect_no_garbage();
+  }
+
+  void prune_all(Host& host, const Vault& vault) {
+    auto report = prune(vault, prune_options(host), host.clock, chance_, cancel_);
+    for (const auto& problem : report.problems) throw Violation{"prune needs help: " + problem};
+    under_way_ = report.steps.size() + report.unfinished.size();
+  }
+
+  Random chance_;
+  Habits habits_;
+  Scheduler scheduler_{chance_, habits_.stay};
+  Objects objects_;
+  RetentionPolicy policy_ = policy_of(habits_);
+  Trace trace_;
+  Model model_{objects_, policy_, kGrace - 2 * farthest_off(habits_)};
+  Ground ground_{chance_, scheduler_, objects_, model_, trace_};
+  Cancel cancel_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::size_t under_way_ = 1;  // words and unfinished points that the last prune left
+  std::optional<std::string> violated_;
+  Outcome out_;
+};
+
+}  // namespace
+
+Outcome simulate(std::uint64_t seed, Mischief mischief, std::size_t trace_length) {
+  return Simulation(seed, mischief, trace_length).run();
+}
+
+}  // namespace lifeboat::vault::simulation

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "vault/simulation_store.hpp"
+
+namespace lifeboat::vault::simulation {
+
+struct Outcome {
+  std::optional<std::string> violated;  // which invariant, and how
+  std::string trace;                    // the last calls, of a run that failed
+  std::uint64_t calls = 0;              // of the store
+  std::uint64_t published = 0;          // points
+  std::uint64_t killed = 0;             // lives that ended so
+  std::uint64_t failed = 0;             // runs that ended with an Error, as they may
+  std::uint64_t deleted = 0;            // packs
+};
+
+// Backups, pruners, restores and verifies of several hosts on one vault in memory: the code of
+// src/vault, on a store that fails, on hosts that hang and die at any call, with clocks that are
+// off. All of it follows from the seed. In the end all is quiet for some days, and one run of each
+// must do without any repair.
+Outcome simulate(std::uint64_t seed, Mischief mischief = Mischief::none,
+                 std::size_t trace_length = 80);
+
+}  // namespace lifeboat::vault::simulation

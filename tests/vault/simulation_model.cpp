@@ -1,0 +1,233 @@
+#include "vault/simulation_model.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "vault/object.hpp"
+#include "vault/pack_format.hpp"
+
+namespace lifeboat::vault::simulation {
+namespace {
+
+std::string rest_of(const std::string& name, std::string_view prefix) {
+  return name.substr(prefix.size());
+}
+
+nlohmann::json payload_of(ObjectType type, const std::string& name, std::string_view bytes) {
+  std::string object(bytes);
+  return nlohmann::json::parse(unseal(nullptr, type, name, object).payload);
+}
+
+}  // namespace
+
+void Model::expect(const std::string& snapshot, Files files) {
+  expected_[snapshot] = std::move(files);
+}
+
+void Model::written(const std::string& name, std::string_view bytes) {
+  if (name.starts_with("packs/")) written_pack(name, bytes);
+  if (name.starts_with("points/")) written_point(rest_of(name, "points/"), bytes);
+  if (name.starts_with("prune/")) written_word(rest_of(name, "prune/"), bytes);
+}
+
+void Model::removes(const std::string& name, Timestamp now) {
+  if (name.starts_with("packs/") || name.starts_with("snapshots/")) check_word_allows(name, now);
+  if (name.starts_with("packs/")) removes_pack(name);
+  if (name.starts_with("snapshots/")) removes_snapshot(name);
+  if (name.starts_with("points/")) removes_point(rest_of(name, "points/"));
+}
+
+void Model::written_pack(const std::string& name, std::string_view bytes) {
+  if (!names_.insert(name).second) throw Violation{name + " was written again: its name came back"};
+  auto& chunks = packs_[name];
+  for (const auto& chunk : open_pack(nullptr, name, bytes).chunks) {
+    chunks.push_back(chunk.digest);
+    ++holders_[chunk.digest];
+  }
+}
+
+void Model::removes_pack(const std::string& name) {
+  auto pack = packs_.find(name);
+  if (pack == packs_.end()) return;
+  for (const auto& digest : pack->second) {
+    if (--holders_[digest] > 0 || needed_[digest] == 0) continue;
+    throw Violation{fmt::format("{} is deleted, and no other pack has chunk {} of it, which {}",
+                                name, digest.hex().substr(0, 12), who_needs(digest))};
+  }
+  packs_.erase(pack);
+  ++deleted_;
+}
+
+std::string Model::who_needs(const Digest& digest) const {
+  for (const auto& [id, point] : points_) {
+    if (point.state != Point::State::whole) continue;
+    if (std::find(point.needs.begin(), point.needs.end(), digest) != point.needs.end())
+      return "point " + id + " needs";
+  }
+  return "nobody needs";
+}
+
+// States only go forward: open, then whole or revoked.
+void Model::written_point(const std::string& id, std::string_view bytes) {
+  auto json = payload_of(ObjectType::point, point_name(id), bytes);
+  auto state = Point::State::whole;
+  if (json.contains("state")) {
+    state = json.at("state") == "open" ? Point::State::open : Point::State::revoked;
+  }
+  auto [it, is_new] = points_.try_emplace(id);
+  auto& point = it->second;
+  if (is_new && state != Point::State::open) throw Violation{"point " + id + " was never open"};
+  if (!is_new && point.state != Point::State::open) {
+    throw Violation{fmt::format("point {} was {} and is written again", id,
+                                point.state == Point::State::whole     ? "whole"
+                                : point.state == Point::State::revoked ? "revoked"
+                                                                       : "removed")};
+  }
+  if (state == Point::State::whole) publish(point, read_point(vault(), id));
+  point.state = state;
+}
+
+void Model::publish(Point& point, const RecoveryPoint& whole) {
+  try {
+    read_back(point, whole);
+  } catch (const Error& error) {
+    throw Violation{
+        fmt::format("point {} was published and can't be restored: {}", whole.id, error.what())};
+  }
+  for (const auto& digest : point.needs) ++needed_[digest];
+  point.told = {whole.id, whole.created, whole.label};
+  ++published_;
+}
+
+void Model::read_back(Point& point, const RecoveryPoint& whole) {
+  Chunks chunks(vault(), {.threads = 0, .seed = 0});
+  std::set<Digest> needs;
+  for (const auto& id : snapshots_of(whole)) {
+    auto name = snapshot_name(vault(), id);
+    point.roots.insert(name);
+    auto files = expected_.at(name);
+    SnapshotReader reader(chunks, name);
+    for (const auto& page : reader.pages()) needs.insert(page.digest);
+    reader.for_each([&](const Entry& entry) {
+      std::string bytes;
+      reader.read_file(entry, [&](std::string_view part) { bytes += part; });
+      for (const auto& chunk : entry.chunks) needs.insert(chunk.digest);
+      auto file = files.extract(entry.path);
+      if (file && file.mapped() == bytes) return;
+      throw Violation{
+          fmt::format("point {} was published and has another {}", whole.id, entry.path)};
+    });
+    if (!files.empty()) throw Violation{"point " + whole.id + " was published and lacks files"};
+  }
+  point.needs.assign(needs.begin(), needs.end());
+}
+
+void Model::removes_point(const std::string& id) {
+  auto it = points_.find(id);
+  if (it == points_.end()) return;
+  auto& point = it->second;
+  if (point.state == Point::State::whole) {
+    std::vector<PolicyPoint> all;
+    for (const auto& [_, one] : points_) {
+      if (one.state == Point::State::whole) all.push_back(one.told);
+    }
+    for (const auto& verdict : apply_policy(std::move(all), policy_)) {
+      if (verdict.point.id != id || !verdict.keep) continue;
+      throw Violation{"point " + id + " is removed, and the policy keeps it"};
+    }
+    for (const auto& digest : point.needs) --needed_[digest];
+  }
+  point.state = Point::State::gone;
+}
+
+void Model::removes_snapshot(const std::string& name) {
+  for (const auto& [id, point] : points_) {
+    if (point.state == Point::State::whole && point.roots.count(name) != 0)
+      throw Violation{name + " is deleted, and point " + id + " needs it"};
+  }
+}
+
+void Model::written_word(const std::string& id, std::string_view bytes) {
+  auto json = payload_of(ObjectType::word, word_name(id), bytes);
+  auto [it, is_new] = words_.try_emplace(id);
+  auto& word = it->second;
+  if (is_new != !json.contains("since")) {
+    throw Violation{"word " + id + (is_new ? " begins in its middle" : " came back")};
+  }
+  if (json.contains("since")) word.since = *parse_timestamp(json.at("since").get<std::string>());
+  if (!json.value("decided", false)) return;
+  if (!word.names.empty()) throw Violation{"word " + id + " was decided twice"};
+  for (const auto* what : {"packs", "snapshots"}) {
+    for (const auto& name : json.at(what)) word.names.insert(name.get<std::string>());
+  }
+}
+
+// Nothing is deleted that was not announced, nor before those who read it had their time.
+void Model::check_word_allows(const std::string& name, Timestamp now) {
+  for (const auto& [_, word] : words_) {
+    if (word.names.count(name) == 0) continue;
+    if (now - word.since >= least_wait_.count()) return;
+    throw Violation{
+        fmt::format("{} is deleted {} s after it was announced", name, (now - word.since) / 1000)};
+  }
+  throw Violation{name + " is deleted, and no word was decided that names it"};
+}
+
+void Model::outside_made(const std::string& name, const std::string& point) {
+  outside_[name] = point;
+}
+
+void Model::outside_removed(const std::string& name) {
+  auto it = outside_.find(name);
+  if (it == outside_.end()) return;
+  if (is_live(it->second)) throw Violation{name + " is removed, and its point is there"};
+  outside_.erase(it);
+}
+
+void Model::won(const std::string& name, const std::string& version, std::string_view bytes,
+                const std::string& who) {
+  auto [it, is_new] = winners_.try_emplace({name, version}, Winner{who, std::string(bytes)});
+  if (is_new || it->second.wrote == bytes) return;
+  throw Violation{fmt::format("{} and {} both won the swap of version {} of {}", it->second.who,
+                              who, version, name)};
+}
+
+bool Model::is_live(const std::string& point) const {
+  auto it = points_.find(point);
+  return it != points_.end() && it->second.state == Point::State::whole;
+}
+
+std::vector<std::string> Model::live() const {
+  std::vector<std::string> out;
+  for (const auto& [id, point] : points_) {
+    if (point.state == Point::State::whole) out.push_back(id);
+  }
+  return out;
+}
+
+void Model::expect_no_garbage() {
+  std::set<std::string> roots;
+  for (const auto& [id, point] : points_) {
+    if (point.state == Point::State::whole) roots.insert(point.roots.begin(), point.roots.end());
+    if (point.state != Point::State::whole && point.state != Point::State::gone)
+      throw Violation{"the unfinished point " + id + " stays for ever"};
+  }
+  for (const auto& [name, chunks] : packs_) {
+    bool used = std::any_of(chunks.begin(), chunks.end(),
+                            [&](const auto& digest) { return needed_[digest] > 0; });
+    if (!used) throw Violation{name + " stays for ever, and nothing needs it"};
+  }
+  objects_.list("", [&](const store::ObjectInfo& info) {
+    if (info.name.starts_with("prune/")) throw Violation{info.name + " stays for ever"};
+    if (info.name.starts_with("snapshots/") && roots.count(info.name) == 0)
+      throw Violation{info.name + " stays for ever, and no point names it"};
+  });
+  for (const auto& [name, point] : outside_) {
+    if (points_.count(point) != 0 && points_.at(point).needs.empty()) continue;  // never published
+    if (!is_live(point)) throw Violation{name + " stays for ever, and its point is gone"};
+  }
+}
+
+}  // namespace lifeboat::vault::simulation

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "store/memory_store.hpp"
+#include "vault/points.hpp"
+#include "vault/prune_word.hpp"
+#include "vault/retention_policy.hpp"
+
+namespace lifeboat::vault::simulation {
+
+// An invariant does not hold. Not an Error on purpose: nothing that handles Errors may handle it.
+struct Violation {
+  std::string what;
+};
+
+using Files = std::map<std::string, std::string>;  // path -> bytes
+
+// What the vault must be, beside what it is: told of every change that takes effect in the store,
+// in their order, and of what backups were given to keep. Throws Violation.
+//
+// It looks at each change once, so that all holds at all times: a point that becomes whole is read
+// back to the last byte; from then on nothing that it needs may go.
+class Model {
+ public:
+  // `objects` is the store as it is, without faults.
+  Model(store::ObjectStore& objects, RetentionPolicy policy, Millis least_wait)
+      : objects_(objects), policy_(std::move(policy)), least_wait_(least_wait) {}
+
+  // A backup is about to name this snapshot, of these files.
+  void expect(const std::string& snapshot, Files files);
+  const Files& expected(const std::string& snapshot) const { return expected_.at(snapshot); }
+
+  // After it took effect.
+  void written(const std::string& name, std::string_view bytes);
+  // Before it takes effect, of an object that is there.
+  void removes(const std::string& name, Timestamp now);
+  // What a point has beside the vault.
+  void outside_made(const std::string& name, const std::string& point);
+  void outside_removed(const std::string& name);
+  // Who swapped this version was told `written`. Two who wrote the same bytes may both be
+  // (store/retry_store.hpp).
+  void won(const std::string& name, const std::string& version, std::string_view bytes,
+           const std::string& who);
+
+  // Whole, and not dropped.
+  bool is_live(const std::string& point) const;
+  std::vector<std::string> live() const;
+  std::uint64_t published() const { return published_; }  // points
+  std::uint64_t deleted() const { return deleted_; }      // packs
+  // When nobody writes any more and all is pruned: only what is needed is there.
+  void expect_no_garbage();
+
+ private:
+  struct Point {
+    enum class State { open, whole, revoked, gone } state = State::open;
+    PolicyPoint told;
+    std::vector<Digest> needs;
+    std::set<std::string> roots;
+  };
+  struct Word {
+    Timestamp since;
+    std::set<std::string> names;  // what was decided
+  };
+  struct HashDigest {
+    std::size_t operator()(const Digest& digest) const {
+      std::size_t out;
+      __builtin_memcpy(&out, digest.bytes.data(), sizeof out);
+      return out;
+    }
+  };
+
+  Vault vault() { return Vault::open(objects_); }
+  void written_point(const std::string& id, std::string_view bytes);
+  void written_word(const std::string& id, std::string_view bytes);
+  void written_pack(const std::string& name, std::string_view bytes);
+  void read_back(Point& point, const RecoveryPoint& whole);
+  void publish(Point& point, const RecoveryPoint& whole);
+  void removes_pack(const std::string& name);
+  void removes_point(const std::string& id);
+  void removes_snapshot(const std::string& name);
+  void check_word_allows(const std::string& name, Timestamp now);
+  std::string who_needs(const Digest& digest) const;
+
+  store::ObjectStore& objects_;
+  RetentionPolicy policy_;
+  Millis least_wait_;  // between what a word says and what it deletes
+  std::map<std::string, Files> expected_;
+  std::map<std::string, Point> points_;
+  std::map<std::string, Word> words_;
+  std::map<std::string, std::vector<Digest>> packs_;     // that are there
+  std::set<std::string> names_;                          // of packs and words, that ever were
+  std::unordered_map<Digest, int, HashDigest> holders_;  // packs that are there
+  std::unordered_map<Digest, int, HashDigest> needed_;   // by live points
+  std::map<std::string, std::string> outside_;           // of which point; that are there
+  struct Winner {
+    std::string who;
+    std::string wrote;
+  };
+  std::map<std::pair<std::string, std::string>, Winner> winners_;  // of name and version
+  std::uint64_t published_ = 0;
+  std::uint64_t deleted_ = 0;
+};
+
+}  // namespace lifeboat::vault::simulation

@@ -1,0 +1,270 @@
+#include "vault/simulation_store.hpp"
+
+#include <fmt/format.h>
+
+#include "base/checksum.hpp"
+
+namespace lifeboat::vault::simulation {
+namespace {
+
+using store::ObjectInfo;
+using store::Op;
+using store::PutResult;
+
+constexpr Millis kHour{3'600'000};
+
+std::string outcome_of(const std::optional<std::string>& bytes) {
+  return bytes ? fmt::format("{} bytes", bytes->size()) : "not there";
+}
+std::string outcome_of(PutResult result) {
+  return result == PutResult::written  ? "written"
+         : result == PutResult::exists ? "exists"
+                                       : "changed";
+}
+std::string outcome_of(const std::optional<ObjectInfo>& info) {
+  return info ? "version " + info->version : "not there";
+}
+std::string outcome_of(bool removed) {
+  return removed ? "removed" : "not there";
+}
+std::string outcome_of(const std::vector<ObjectInfo>& found) {
+  return fmt::format("{} objects", found.size());
+}
+
+}  // namespace
+
+std::string_view to_string(Mischief mischief) {
+  switch (mischief) {
+    case Mischief::none:
+      break;
+    case Mischief::swaps_blindly:
+      return "SwapsBlindly";
+    case Mischief::overwrites:
+      return "Overwrites";
+    case Mischief::loses_writes:
+      return "LosesWrites";
+    case Mischief::reads_stale:
+      return "ReadsStale";
+    case Mischief::hides_fresh:
+      return "HidesFreshObjects";
+    case Mischief::lists_incompletely:
+      return "ListsIncompletely";
+    case Mischief::hides_words:
+      return "HidesWords";
+    case Mischief::forgets_open_points:
+      return "ForgetsOpenPoints";
+    case Mischief::opens_late:
+      return "OpensLate";
+    case Mischief::removes_early:
+      return "RemovesEarly";
+  }
+  return "None";
+}
+
+void Trace::add(Timestamp now, const std::string& who, std::string_view what,
+                const std::string& name, std::string_view outcome) {
+  if (events_.size() < length_) {
+    events_.emplace_back();
+  } else {  // with the memory that it has
+    events_.push_back(std::move(events_.front()));
+    events_.pop_front();
+  }
+  auto& event = events_.back();
+  event.time = now;
+  event.who = who;
+  event.what = what;
+  event.name = name;
+  event.outcome = outcome;
+}
+
+std::string Trace::text() const {
+  std::string out;
+  for (const auto& event : events_) {
+    out += fmt::format("  {} {:<12} {:<16} {}: {}\n", to_string(event.time), event.who, event.what,
+                       event.name, event.outcome);
+  }
+  return out;
+}
+
+// Time passes, others may go on, and now and then a call takes very long.
+void LifeStore::wait() {
+  if (!ground_.scheduler.on_its_thread())
+    throw Violation{who_ + " calls the store from a thread of its own: no seed would repeat that"};
+  auto& chance = ground_.chance;
+  ground_.scheduler.pass(
+      Millis(chance.below(static_cast<std::uint64_t>(ground_.latency.count()) + 1)));
+  if (ground_.stall_in > 0 && chance.below(ground_.stall_in) == 0) {
+    auto most = static_cast<std::uint64_t>(ground_.longest_stall.count());
+    return ground_.scheduler.sleep(Millis(chance.below(most + 1)));
+  }
+  ground_.scheduler.turn();
+}
+
+bool LifeStore::dies() {
+  return dead_ = ++calls_ == dies_at_;
+}
+
+template <typename Effect>
+auto LifeStore::call(Op op, const std::string& name, Effect&& effect) -> decltype(effect()) {
+  if (dead_) throw Killed{};
+  wait();
+  if (dead_) throw Killed{};
+  bool last = dies();
+  ++ground_.calls;
+  auto& trace = ground_.trace;
+  if (last && !takes_effect_) {
+    trace.add(ground_.scheduler.now(), who_, to_string(op), name, "killed before it");
+    throw Killed{};
+  }
+  auto out = effect();
+  trace.add(ground_.scheduler.now(), who_, to_string(op), name,
+            outcome_of(out) + (last ? ", killed after it" : ""));
+  if (last) throw Killed{};
+  return out;
+}
+
+bool LifeStore::now_and_then(Mischief mischief, unsigned one_in) {
+  return ground_.mischief == mischief && ground_.chance.below(one_in) == 0;
+}
+
+bool LifeStore::fresh(const std::string& name) {
+  return ground_.scheduler.now() - ground_.written[name].when < kHour.count();
+}
+
+void LifeStore::write(const std::string& name, std::string_view bytes) {
+  if (now_and_then(Mischief::loses_writes, 20)) return;
+  auto& written = ground_.written[name];
+  if (ground_.mischief == Mischief::reads_stale) {
+    written.before = ground_.objects.get(name).value_or("");
+  }
+  written.when = ground_.scheduler.now();
+  ground_.objects.put(name, bytes);
+  ground_.model.written(name, bytes);
+}
+
+std::optional<std::string> LifeStore::read(const std::string& name) {
+  auto out = ground_.objects.get(name);
+  if (out && fresh(name) && now_and_then(Mischief::reads_stale, 4)) {
+    auto before = ground_.written[name].before;
+    out = before.empty() ? std::nullopt : std::optional(before);
+  }
+  return out;
+}
+
+std::optional<std::string> LifeStore::get(const std::string& name) {
+  return call(Op::get, name, [&] { return read(name); });
+}
+
+std::optional<std::string> LifeStore::get_range(const std::string& name, ByteCount offset,
+                                                ByteCount length) {
+  return call(Op::get_range, name, [&] { return ground_.objects.get_range(name, offset, length); });
+}
+
+void LifeStore::put(const std::string& name, std::string_view bytes) {
+  call(Op::put, name, [&] {
+    write(name, bytes);
+    return PutResult::written;
+  });
+}
+
+PutResult LifeStore::put_if_absent(const std::string& name, std::string_view bytes) {
+  return call(Op::put_if_absent, name, [&] {
+    bool there = ground_.objects.stat(name).has_value();
+    if (there && ground_.mischief != Mischief::overwrites) return PutResult::exists;
+    write(name, bytes);
+    return PutResult::written;
+  });
+}
+
+PutResult LifeStore::put_if_unchanged(const std::string& name, std::string_view bytes,
+                                      const std::string& seen_version) {
+  return call(Op::put_if_unchanged, name, [&] {
+    auto info = ground_.objects.stat(name);
+    bool same = info && version_of(*info) == seen_version;
+    if (!same && ground_.mischief != Mischief::swaps_blindly) return PutResult::changed;
+    write(name, bytes);
+    return PutResult::written;
+  });
+}
+
+bool LifeStore::remove(const std::string& name) {
+  return call(Op::remove, name, [&] {
+    if (!ground_.objects.stat(name)) return false;
+    ground_.model.removes(name, ground_.scheduler.now());
+    return ground_.objects.remove(name);
+  });
+}
+
+std::optional<ObjectInfo> LifeStore::stat(const std::string& name) {
+  return call(Op::stat, name, [&] {
+    auto info = ground_.objects.stat(name);
+    if (info) info->version = version_of(*info);
+    return info;
+  });
+}
+
+std::string LifeStore::version_of(const ObjectInfo& info) {
+  if (!ground_.etags) return info.version;
+  return sha256(ground_.objects.get(info.name).value()).hex().substr(0, 16);
+}
+
+// A listing takes time: what comes and goes meanwhile is in it or not, each by chance. What was
+// there before and stays is in it.
+void LifeStore::list(const std::string& prefix,
+                     const std::function<void(const ObjectInfo&)>& visit) {
+  auto found = call(Op::list, prefix, [&] { return listed(prefix); });
+  if (!found.empty() && ground_.chance.below(3) == 0) {
+    wait();
+    found = mixed(std::move(found), listed(prefix));
+  }
+  for (const auto& info : found) visit(info);
+}
+
+std::vector<ObjectInfo> LifeStore::mixed(std::vector<ObjectInfo> before,
+                                         std::vector<ObjectInfo> after) {
+  std::map<std::string, std::vector<ObjectInfo>> all;
+  for (auto& info : before) all[info.name].push_back(std::move(info));
+  for (auto& info : after) all[info.name].push_back(std::move(info));
+  std::vector<ObjectInfo> out;
+  for (auto& [_, seen] : all) {
+    auto which = ground_.chance.below(2);  // 1, of one that was seen once: it is not told
+    if (which < seen.size()) out.push_back(std::move(seen[which]));
+  }
+  return out;
+}
+
+std::vector<ObjectInfo> LifeStore::listed(const std::string& prefix) {
+  std::vector<ObjectInfo> out;
+  ground_.objects.list(prefix, [&](const ObjectInfo& info) {
+    if (hidden(info)) return;
+    out.push_back(info);
+    out.back().version = version_of(info);
+  });
+  return out;
+}
+
+bool LifeStore::hidden(const ObjectInfo& info) {
+  const auto& name = info.name;
+  switch (ground_.mischief) {
+    case Mischief::hides_fresh:
+      return fresh(name);
+    case Mischief::lists_incompletely:
+      return ground_.chance.below(20) == 0;
+    case Mischief::hides_words:
+      return name.starts_with("prune/") && who_.starts_with("writer");
+    case Mischief::forgets_open_points:
+      return name.starts_with("points/") && who_.starts_with("pruner") &&
+             !ground_.model.is_live(name.substr(7));
+    default:
+      return false;
+  }
+}
+
+PutResult Witness::put_if_unchanged(const std::string& name, std::string_view bytes,
+                                    const std::string& seen_version) {
+  auto out = inner().put_if_unchanged(name, bytes, seen_version);
+  if (out == PutResult::written) ground_.model.won(name, seen_version, bytes, who_);
+  return out;
+}
+
+}  // namespace lifeboat::vault::simulation

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <optional>
+
+#include "store/around_store.hpp"
+#include "vault/simulation_model.hpp"
+#include "vault/simulation_scheduler.hpp"
+
+namespace lifeboat::vault::simulation {
+
+// What a life throws when it dies. Nothing that handles Errors may handle it.
+struct Killed {};
+
+// A contract that the store breaks, or a rule that a program does: the simulation must find each.
+enum class Mischief {
+  none,
+  swaps_blindly,        // put_if_unchanged() replaces whatever is there
+  overwrites,           // put_if_absent() does
+  loses_writes,         // a write is told to have happened, now and then it did not
+  reads_stale,          // what was replaced within the hour is read as it was, now and then
+  hides_fresh,          // a listing lacks what was written within the hour
+  lists_incompletely,   // a listing lacks an object now and then
+  hides_words,          // from backups: those of pruners
+  forgets_open_points,  // pruners see points only when they are whole
+  opens_late,           // backups read words and list packs before they open their point
+  removes_early,        // pruners wait for a minute, not for the grace period
+};
+std::string_view to_string(Mischief mischief);
+
+// The last calls that took effect, for whoever reads a failure.
+class Trace {
+ public:
+  explicit Trace(std::size_t length) : length_(length) {}
+  void add(Timestamp now, const std::string& who, std::string_view what, const std::string& name,
+           std::string_view outcome);
+  std::string text() const;
+
+ private:
+  struct Event {
+    Timestamp time;
+    std::string who, what, name, outcome;
+  };
+  std::size_t length_;
+  std::deque<Event> events_;
+};
+
+// As they are, without faults.
+class Objects : public store::MemoryStore {
+ public:
+  unsigned calls_at_once() const override { return 1; }
+};
+
+// What all share: the objects, and who looks at them.
+struct Ground {
+  Random& chance;
+  Scheduler& scheduler;
+  Objects& objects;
+  Model& model;
+  Trace& trace;
+  Mischief mischief = Mischief::none;
+  bool etags = false;       // versions are made of the content: they come back with it
+  Millis latency{3000};     // of a call, twice the mean
+  unsigned stall_in = 50;   // one of so many calls hangs…
+  Millis longest_stall{0};  // …for up to this
+  struct Written {
+    Timestamp when;
+    std::string before;  // what it replaced
+  };
+  std::map<std::string, Written> written{};
+  std::uint64_t calls = 0;  // so far
+};
+
+// The store as one life of a program sees it: each call is a turn, may hang, and may be the last.
+class LifeStore : public store::ObjectStore {
+ public:
+  // Dies at the n-th call (1 is the first), before or after it took effect; 0: lives.
+  LifeStore(Ground& ground, std::string who, std::uint64_t dies_at, bool takes_effect)
+      : ground_(ground), who_(std::move(who)), dies_at_(dies_at), takes_effect_(takes_effect) {}
+
+  std::optional<std::string> get(const std::string& name) override;
+  std::optional<std::string> get_range(const std::string& name, ByteCount offset,
+                                       ByteCount length) override;
+  void put(const std::string& name, std::string_view bytes) override;
+  store::PutResult put_if_absent(const std::string& name, std::string_view bytes) override;
+  store::PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                                    const std::string& seen_version) override;
+  void list(const std::string& prefix,
+            const std::function<void(const store::ObjectInfo&)>& visit) override;
+  bool remove(const std::string& name) override;
+  std::optional<store::ObjectInfo> stat(const std::string& name) override;
+  std::string describe() const override { return "the store of the simulation"; }
+  unsigned calls_at_once() const override { return 1; }
+
+  void kill() { dead_ = true; }
+
+ private:
+  template <typename Effect>
+  auto call(store::Op op, const std::string& name, Effect&& effect) -> decltype(effect());
+  void wait();
+  bool dies();
+  void write(const std::string& name, std::string_view bytes);
+  std::optional<std::string> read(const std::string& name);
+  bool now_and_then(Mischief mischief, unsigned one_in);
+  bool fresh(const std::string& name);
+  std::string version_of(const store::ObjectInfo& info);
+  std::vector<store::ObjectInfo> listed(const std::string& prefix);
+  std::vector<store::ObjectInfo> mixed(std::vector<store::ObjectInfo> before,
+                                       std::vector<store::ObjectInfo> after);
+  bool hidden(const store::ObjectInfo& info);
+
+  Ground& ground_;
+  std::string who_;
+  std::uint64_t dies_at_;
+  bool takes_effect_;
+  std::uint64_t calls_ = 0;
+  bool dead_ = false;
+};
+
+// Outermost: what the program is told is what it acts on.
+class Witness : public store::ForwardingStore {
+ public:
+  Witness(store::ObjectStore& inner, Ground& ground, std::string who)
+      : ForwardingStore(inner), ground_(ground), who_(std::move(who)) {}
+  store::PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                                    const std::string& seen_version) override;
+
+ private:
+  Ground& ground_;
+  std::string who_;
+};
+
+}  // namespace lifeboat::vault::simulation

@@ -1,0 +1,96 @@
+// Backups, pruners, restores and verifies on a bad store, on hosts that hang and die, by thousands
+// of seeds. simulation.hpp says how.
+//   LIFEBOAT_SIMULATION_SEEDS=100000   so many of them
+//   LIFEBOAT_SEED=17                   this one alone, with more of what went before
+#include "vault/simulation.hpp"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <iostream>
+
+namespace lifeboat::vault::simulation {
+namespace {
+
+constexpr std::uint64_t kSeeds = 10'000;
+
+std::optional<std::uint64_t> number_from(const char* variable) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  return std::stoull(text);
+}
+
+struct Sums {
+  std::uint64_t calls = 0, published = 0, killed = 0, failed = 0, deleted = 0;
+  void add(const Outcome& one) {
+    calls += one.calls;
+    published += one.published;
+    killed += one.killed;
+    failed += one.failed;
+    deleted += one.deleted;
+  }
+};
+
+// What the code logs of faults is of no use here, and much.
+struct Simulation : ::testing::Test {
+  spdlog::level::level_enum before = spdlog::get_level();
+  Simulation() { spdlog::set_level(spdlog::level::off); }
+  ~Simulation() override { spdlog::set_level(before); }
+};
+
+TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
+  if (auto seed = number_from("LIFEBOAT_SEED")) {
+    auto outcome = simulate(*seed, Mischief::none, 2000);
+    EXPECT_FALSE(outcome.violated) << outcome.trace << *outcome.violated;
+    return;
+  }
+  auto seeds = number_from("LIFEBOAT_SIMULATION_SEEDS").value_or(kSeeds);
+  Sums sums;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    auto outcome = simulate(seed);
+    ASSERT_FALSE(outcome.violated)
+        << "seed " << seed << ": " << *outcome.violated << "\nthe last calls:\n"
+        << outcome.trace << "repeat: LIFEBOAT_SEED=" << seed
+        << " build/bin/test_vault --gtest_filter=Simulation.*";
+    sums.add(outcome);
+  }
+  std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "
+            << sums.deleted << " packs deleted, " << sums.killed << " lives cut short, "
+            << sums.failed << " runs failed\n";
+  // It is not true for want of anything that happens.
+  EXPECT_GT(sums.published, 4 * seeds);
+  EXPECT_GT(sums.deleted, 4 * seeds);
+  EXPECT_GT(sums.killed, seeds);
+}
+
+TEST_F(Simulation, ASeedRepeats) {
+  for (std::uint64_t seed : {3, 14, 159}) {
+    auto one = simulate(seed), again = simulate(seed);
+    EXPECT_EQ(one.calls, again.calls);
+    EXPECT_EQ(one.published, again.published);
+    EXPECT_EQ(one.deleted, again.deleted);
+  }
+}
+
+// What it would find if it were so.
+struct SimulationFinds : Simulation, ::testing::WithParamInterface<Mischief> {};
+TEST_P(SimulationFinds, It) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    auto outcome = simulate(seed, GetParam());
+    if (!outcome.violated) continue;
+    std::cout << "seed " << seed << ": " << *outcome.violated << "\n";
+    return;
+  }
+  FAIL() << "not found by " << kSeeds << " seeds";
+}
+INSTANTIATE_TEST_SUITE_P(All, SimulationFinds,
+                         ::testing::Values(Mischief::swaps_blindly, Mischief::overwrites,
+                                           Mischief::loses_writes, Mischief::reads_stale,
+                                           Mischief::hides_fresh, Mischief::lists_incompletely,
+                                           Mischief::hides_words, Mischief::forgets_open_points,
+                                           Mischief::opens_late, Mischief::removes_early),
+                         [](const auto& one) { return std::string(to_string(one.param)); });
+
+}  // namespace
+}  // namespace lifeboat::vault::simulation
