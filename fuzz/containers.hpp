@@ -28,4 +28,16 @@ inline std::string container_with_checksums(const std::string& name, std::string
   return fixed;
 }
 
+// The same for an object that is framed whole.
+inline std::string frame_with_checksums(const std::string& name, std::string_view bytes) {
+  std::string fixed(bytes);
+  if (fixed.size() < vault::kHeaderSize + vault::kChecksumSize) return fixed;
+  const auto header = crc32c(bytes.substr(0, vault::kHeaderSize - 4), crc32c(name));
+  std::memcpy(&fixed[vault::kHeaderSize - 4], &header, sizeof header);
+  const auto end = fixed.size() - vault::kChecksumSize;
+  const auto payload = crc32c(bytes.substr(vault::kHeaderSize, end - vault::kHeaderSize), header);
+  std::memcpy(&fixed[end], &payload, sizeof payload);
+  return fixed;
+}
+
 }  // namespace lifeboat::fuzz

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -14,6 +15,7 @@
 #include "kafka/captured_batches.hpp"
 #include "kafka/compression.hpp"
 #include "kafka/offset_translation.hpp"
+#include "recovery/extent_attributes.hpp"
 #include "vault/logbook_format.hpp"
 #include "vault/pack_format.hpp"
 #include "vault/sealing.hpp"
@@ -235,6 +237,76 @@ TEST(Fuzz, Logbook) {
     seeds.push_back(std::move(bytes));
   }
   fuzz("logbook", logbook, seeds, 40000);
+}
+
+constexpr const char* kIncarnation = "20261122T170506123Z-00000000";
+
+// Two logs, a gap; the first of several replaces others.
+struct LogbookSeed {
+  std::string bytes;
+  vault::Footer footer;
+};
+LogbookSeed logbook_seed(std::uint64_t number) {
+  const vault::LogName events{"kafka/c/t/events/0"};
+  vault::LogbookObject object(vault::logbook_name({kIncarnation, number}), 1);
+  const Position at(static_cast<std::int64_t>(number) * 100);
+  object.add({events, at, at + 50, Timestamp(1), Timestamp(2), R"({"epochs":[[2,5]]})"},
+             {vault::piece_of(std::string(2000, 'x'))});
+  object.add({events, at + 60, at + 70, Timestamp(3), Timestamp(3), ""},
+             {vault::piece_of("batches")});
+  object.add({{"postgres/7/00000001"}, at, at + 3, Timestamp(5), Timestamp(5), ""},
+             {vault::piece_of("WAL")});
+  vault::ReplacedObjects replaced;
+  if (number == 7) replaced.add(kIncarnation, 0, 7);
+  LogbookSeed seed;
+  const vault::Gap gap{events, at + 50, at + 60, "retention"};
+  for (const auto part : object.finish(Timestamp(9), {gap}, replaced)) seed.bytes += part;
+  seed.footer = object.footer();
+  return seed;
+}
+
+std::string expand(std::string_view frame, std::uint64_t size) {
+  std::string out(size, '\0');
+  EXPECT_EQ(ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size()), size);
+  return out;
+}
+
+TEST(Fuzz, Summaries) {
+  vault::SummaryBuilder builder;
+  std::vector<std::string> seeds;
+  for (const std::uint64_t number : {7, 8}) {
+    const auto object = logbook_seed(number);
+    builder.add({kIncarnation, number}, ByteCount(object.bytes.size()), object.footer);
+    seeds.push_back('\3' + object.bytes);
+  }
+  const auto name = vault::summary_name(kIncarnation, 0);
+  const auto summary = builder.finish(nullptr, name, Timestamp(6));
+  const std::string_view payload = std::string_view(summary).substr(vault::kHeaderSize);
+  seeds.push_back(std::string(1, '\0') + summary);
+  seeds.push_back('\1' + expand(payload.substr(8, load_le<std::uint32_t>(payload.data())),
+                                load_le<std::uint32_t>(payload.data() + 4)));
+  for (const auto& log : vault::open_summary(nullptr, name, summary).logs) {
+    const auto block = std::string_view(summary).substr(log.offset.value, log.stored.value);
+    seeds.push_back('\2' + std::string(1, static_cast<char>(log.extents)) +
+                    expand(block, log.raw.value));
+  }
+  fuzz("summaries", summaries, seeds, 60000);
+}
+
+TEST(Fuzz, Attributes) {
+  const auto stored = captured_batches();
+  std::vector<std::string> texts;
+  for (const auto& batches :
+       {stored[0], stored[5], stored[5] + stored[6], stored[6], stored[7], stored[7] + stored[8]}) {
+    const auto facts = kafka::facts_of(kafka::split_batches(batches).batches);
+    texts.push_back(recovery::to_attributes(facts));
+    ASSERT_EQ(recovery::parse_attributes(texts.back()), facts);
+  }
+  std::vector<std::string> seeds;
+  for (const auto& first : texts) {
+    for (const auto& second : texts) seeds.push_back(first + '\n' + second);
+  }
+  fuzz("attributes", attributes, seeds, 60000);
 }
 
 TEST(Fuzz, Sealed) {

@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include "fuzz/containers.hpp"
 #include "fuzz/targets.hpp"
 #include "vault/logbook_format.hpp"
@@ -17,21 +15,6 @@ const std::string kSummary = "index/20261122T170506123Z-00000000/000000000000000
 const std::string kPack = "packs/20261122T170506123Z-0000000000000000";
 const std::string kPoint = "points/20261122T170506123Z-0000";
 
-void put(std::string& bytes, std::size_t at, std::uint32_t value) {
-  std::memcpy(&bytes[at], &value, sizeof value);
-}
-
-std::string with_checksums(const std::string& name, std::string_view bytes) {
-  std::string fixed(bytes);
-  if (name == kLogbook || name == kPack) return container_with_checksums(name, bytes);
-  if (fixed.size() < vault::kHeaderSize + vault::kTrailerSize) return fixed;
-  const auto header = crc32c(std::string_view(fixed).substr(0, 20), crc32c(name));
-  put(fixed, 20, header);
-  const auto payload = std::string_view(fixed).substr(24, fixed.size() - 28);
-  put(fixed, fixed.size() - 4, crc32c(payload, header));
-  return fixed;
-}
-
 }  // namespace
 
 void sealed(std::string_view bytes) {
@@ -39,7 +22,9 @@ void sealed(std::string_view bytes) {
   const vault::Sealing sealing(vault::Secret(std::string(vault::kKeySize, 'k')), "the vault");
   const auto kind = static_cast<unsigned char>(bytes[0]) % 4;
   const auto& name = kind == 0 ? kLogbook : kind == 1 ? kSummary : kind == 2 ? kPoint : kPack;
-  auto object = with_checksums(name, bytes.substr(1));
+  const bool container = kind == 0 || kind == 3;
+  auto object = container ? container_with_checksums(name, bytes.substr(1))
+                          : frame_with_checksums(name, bytes.substr(1));
   if (kind == 0) {
     vault::check_logbook_object(&sealing, name, object);
   } else if (kind == 1) {

@@ -27,6 +27,8 @@ void entries(std::string_view bytes);
 void sealed(std::string_view bytes);
 void keys(std::string_view bytes);
 void translation(std::string_view bytes);
+void attributes(std::string_view bytes);
+void summaries(std::string_view bytes);
 
 }  // namespace lifeboat::fuzz
 

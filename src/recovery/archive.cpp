@@ -13,6 +13,7 @@
 #include "kafka/fetcher.hpp"
 #include "kafka/group_share.hpp"
 #include "postgres/wal_receiver.hpp"
+#include "recovery/extent_attributes.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/group_sampler.hpp"
 #include "recovery/log_names.hpp"

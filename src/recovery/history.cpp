@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "recovery/extent_facts.hpp"
+#include "recovery/extent_attributes.hpp"
 #include "recovery/log_names.hpp"
 
 namespace lifeboat::recovery {

@@ -20,6 +20,11 @@ struct LogName {
   friend auto operator<=>(const LogName&, const LogName&) = default;
 };
 
+// Positions begin at 0, and a range holds one at least: so its length is a number, whoever wrote it.
+inline bool valid_range(Position from, Position to) {
+  return from >= Position(0) && from < to;
+}
+
 // A contiguous range [base, next) of a log. Of record batches the range is that of their offsets;
 // of WAL it is the bytes themselves (next - base = number of bytes).
 struct Extent {

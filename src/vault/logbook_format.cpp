@@ -18,7 +18,9 @@ namespace {
 
 constexpr std::string_view kPrefix = "logbook/";
 constexpr std::size_t kSample = 64 * 1024;
-constexpr std::uint8_t kReplaces = 1;  // flag of the trailer
+constexpr std::uint64_t kZstdBlock = 128 * 1024;  // the most that one block of a frame gives…
+constexpr std::size_t kLeastZstdBlock = 4;        // …and the least that it takes
+constexpr std::uint8_t kReplaces = 1;             // flag of the trailer
 
 [[noreturn]] void corrupt(const std::string& name, const std::string& what) {
   throw_corrupt(ObjectType::logbook, name, what);
@@ -151,7 +153,7 @@ StoredExtent take_extent(ByteReader& reader, const std::vector<LogName>& logs,
   out.codec = static_cast<Codec>(reader.le<std::uint8_t>());
   out.crc = reader.le<std::uint32_t>();
   out.extent.attributes_json = std::string(take_text(reader));
-  if (out.extent.base >= out.extent.next || out.raw > kMaxExtent ||
+  if (!valid_range(out.extent.base, out.extent.next) || out.raw > kMaxExtent ||
       (out.codec != Codec::none && out.codec != Codec::zstd)) {
     corrupt(name, "its footer has an extent that cannot be: " + describe(out.extent));
   }
@@ -289,7 +291,7 @@ Footer decode_footer(const std::string& name, const ContainerFooter& footer) {
     gap.from = Position(reader.le<std::int64_t>());
     gap.to = Position(reader.le<std::int64_t>());
     gap.why = std::string(take_text(reader));
-    if (gap.from >= gap.to) corrupt(name, "its footer has a gap that cannot be");
+    if (!valid_range(gap.from, gap.to)) corrupt(name, "its footer has a gap that cannot be");
     out.gaps.push_back(std::move(gap));
   }
   if ((footer.flags & kReplaces) != 0) out.replaced = take_replaced(reader, name);
@@ -315,6 +317,10 @@ std::string open_extent(const Sealing* sealing, const std::string& name, const S
   if (extent.codec == Codec::none) {
     out = std::move(stored);
   } else {
+    if (extent.raw.value / kZstdBlock > stored.size() / kLeastZstdBlock) {
+      corrupt(name,
+              "its extent " + describe(extent.extent) + " is told to be longer than it can be");
+    }
     out.resize(extent.raw.value);
     std::size_t n = ZSTD_decompress(out.data(), out.size(), stored.data(), stored.size());
     if (ZSTD_isError(n) != 0 || n != out.size()) {

@@ -182,8 +182,8 @@ struct LogbookWriter::Impl {
   bool held(const ExtentBytes& piece) const { return pending.buffers.contains(piece.buffer.get()); }
 
   static void check(const Extent& extent, std::string_view bytes) {
-    if (extent.base >= extent.next || !valid_log(extent.log) || bytes.size() > kMaxExtent.value ||
-        extent.attributes_json.size() > kMaxAttributes) {
+    if (!valid_range(extent.base, extent.next) || !valid_log(extent.log) ||
+        bytes.size() > kMaxExtent.value || extent.attributes_json.size() > kMaxAttributes) {
       throw Error(
           Code::failed, "logbook",
           "takes no extent " + describe(extent) + " of " + std::to_string(bytes.size()) + " bytes");
@@ -215,7 +215,7 @@ struct LogbookWriter::Impl {
   }
 
   void gap(const Gap& gap) {
-    if (gap.from >= gap.to || !valid_log(gap.log) || gap.why.size() > kMaxAttributes) {
+    if (!valid_range(gap.from, gap.to) || !valid_log(gap.log) || gap.why.size() > kMaxAttributes) {
       throw Error(Code::failed, "logbook", "takes no such gap in " + gap.log.value);
     }
     std::lock_guard lock(mutex);

@@ -60,7 +60,7 @@ class LogbookWriter {
                 LogPolicy policy = {});
   ~LogbookWriter();  // without flushing; close() first
 
-  // Takes the range. Contiguous ranges of one log are merged, as the policy tells. base < next;
+  // Takes the range. Contiguous ranges of one log are merged, as the policy tells. 0 <= base < next;
   // bytes may be empty where a range holds no data (compacted away). Blocks while the buffer is
   // full; Error(cancelled) when `cancel` is requested meanwhile: then nothing was taken. A large
   // piece with a buffer is not copied; each buffer counts as a whole, once.

@@ -147,7 +147,8 @@ void put_log(std::string& out, const SummarizedLog& log) {
 Range take_range(ByteReader& in, std::int64_t after) {
   Position from(plus(after, take_signed(in)));
   Position to(plus(from.value, static_cast<std::int64_t>(take(in))));
-  if (from >= to) throw Error(Code::corrupt, in.subject(), "has a range that cannot be");
+  if (!valid_range(from, to))
+    throw Error(Code::corrupt, in.subject(), "has a range that cannot be");
   return {from, to};
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kafka/captured_batches.hpp"
+#include "recovery/extent_attributes.hpp"
 #include "store/memory_store.hpp"
 
 namespace lifeboat::recovery {
@@ -32,8 +33,10 @@ TEST(ExtentFacts, AttributesSayWhatTheFactsSay) {
   EXPECT_EQ(parse_attributes(text), facts);
   EXPECT_EQ(to_attributes({}), "");
   EXPECT_EQ(parse_attributes(""), kafka::RangeFacts());
-  for (const char* none : {R"({"transactions":true})", "[", R"({"aborted":[[1]]})", R"({"open":3})",
-                           R"({"epochs":[["a",1]]})"}) {
+  for (const char* none :
+       {R"({"transactions":true})", "[", R"({"aborted":[[1]]})", R"({"open":3})",
+        R"({"epochs":[["a",1]]})", R"({"epochs":[[4294967296,1]]})", R"({"aborted":[[1,2,1e300]]})",
+        R"({"open":[[9223372036854775808,1]]})", R"({"ended":[[1,2,2]]})", "[]", "7"}) {
     EXPECT_EQ(parse_attributes(none), std::nullopt) << none;
   }
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kafka/captured_batches.hpp"
+#include "recovery/extent_attributes.hpp"
 #include "recovery/extent_facts.hpp"
 #include "recovery/log_names.hpp"
 #include "store/memory_store.hpp"
