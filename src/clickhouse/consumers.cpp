@@ -87,6 +87,18 @@ std::vector<ConsumerPosition> consumer_positions(Client& client,
   return positions;
 }
 
+std::vector<ConsumerMember> consumer_members(Client& client, const std::vector<TableRef>& tables) {
+  std::vector<ConsumerMember> members;
+  if (tables.empty()) return members;
+  for (const auto& row :
+       client.rows("SELECT database, table, consumer_id FROM system.kafka_consumers WHERE " +
+                   in_tables(tables))) {
+    members.push_back(
+        {{row.value("database", ""), row.value("table", "")}, row.value("consumer_id", "")});
+  }
+  return members;
+}
+
 ConsumerActivity consumer_activity(Client& client, const std::vector<TableRef>& tables) {
   if (tables.empty()) return {};
   const auto row = client.row(

@@ -124,7 +124,8 @@ Cut take_cut(Client& client, const CutRequest& request, const Cancel& cancel, co
   flush_distributed(client, request.distributed_tables, idle_by, cancel);
   std::optional<HoldWatchdog> watchdog;
   if (!request.watchdog.empty()) {
-    watchdog.emplace(request.watchdog, client.config(), request.kafka_tables);
+    watchdog.emplace(request.watchdog, client.config(), request.kafka_tables,
+                     request.watchdog_keeps);
   }
   Cut cut;
   Hold hold(client, request.kafka_tables, idle_by, cancel, clock);

@@ -9,6 +9,7 @@
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
+#include "base/file.hpp"
 #include "clickhouse/client.hpp"
 #include "clickhouse/schema.hpp"
 #include "clickhouse/snapshot.hpp"
@@ -72,6 +73,7 @@ struct CutRequest {
   Millis pin_within{60000};
   // What runs run_watchdog(0), e.g. {"/proc/self/exe", "hold-watchdog"}; empty: no watchdog.
   std::vector<std::string> watchdog;
+  const Fd* watchdog_keeps = nullptr;  // see HoldWatchdog
 };
 
 // What take_cut() leaves: a backup that runs under `backup_id`. The cut counts only once
@@ -102,9 +104,10 @@ void repair(Client& client, const std::vector<TableRef>& tables);
 class HoldWatchdog {
  public:
   // Runs `argv` (e.g. {"/proc/self/exe", "hold-watchdog"}), which calls run_watchdog(0). What it
-  // needs, the password too, goes through its stdin, never through argv or a file.
+  // needs, the password too, goes through its stdin, never through argv or a file. `keeps`: a lock
+  // that it inherits, so that it is not free before the watchdog has ended.
   HoldWatchdog(const std::vector<std::string>& argv, const Config& config,
-               const std::vector<TableRef>& tables);
+               const std::vector<TableRef>& tables, const Fd* keeps = nullptr);
   HoldWatchdog(const HoldWatchdog&) = delete;
   HoldWatchdog& operator=(const HoldWatchdog&) = delete;
   // Without disarm() before, the tables are started.

@@ -68,6 +68,13 @@ struct ConsumerPosition {
 std::vector<ConsumerPosition> consumer_positions(Client& client,
                                                  const std::vector<TableRef>& tables);
 
+// The tables' members of their consumer groups, by member id.
+struct ConsumerMember {
+  TableRef table;
+  std::string member_id;
+};
+std::vector<ConsumerMember> consumer_members(Client& client, const std::vector<TableRef>& tables);
+
 struct ConsumerActivity {
   std::uint64_t messages_read = 0;
   std::uint64_t commits = 0;

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <csignal>
 
-#include "base/file.hpp"
 #include "clickhouse/hold.hpp"
 
 namespace lifeboat::clickhouse {
@@ -21,13 +20,14 @@ constexpr Millis kTryFor{60000};
 
 class SpawnActions {
  public:
-  explicit SpawnActions(int in) {
+  SpawnActions(int in, const Fd* keeps) {
     posix_spawn_file_actions_init(&files_);
     posix_spawn_file_actions_adddup2(&files_, in, 0);
     posix_spawn_file_actions_addopen(&files_, 1, "/dev/null", O_WRONLY, 0);
     // Not the caller's stderr: who reads that to its end must not wait for a watchdog.
     posix_spawn_file_actions_addopen(&files_, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addclosefrom_np(&files_, 3);
+    if (keeps != nullptr) posix_spawn_file_actions_adddup2(&files_, keeps->get(), 3);
+    posix_spawn_file_actions_addclosefrom_np(&files_, keeps != nullptr ? 4 : 3);
     posix_spawnattr_init(&attributes_);
     sigset_t none;
     sigemptyset(&none);
@@ -110,14 +110,14 @@ bool start_all(const Config& config, const std::vector<TableRef>& tables) {
 }  // namespace
 
 HoldWatchdog::HoldWatchdog(const std::vector<std::string>& argv, const Config& config,
-                           const std::vector<TableRef>& tables) {
+                           const std::vector<TableRef>& tables, const Fd* keeps) {
   if (argv.empty()) throw Error(Code::usage, "watchdog", "no program is named");
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     throw system_error(errno, "watchdog", "opening a socket pair");
   }
   Fd ours(pair[0]), theirs(pair[1]);
-  pid_ = SpawnActions(theirs.get()).run(argv);
+  pid_ = SpawnActions(theirs.get(), keeps).run(argv);
   theirs.reset();
   fd_ = ours.release();
   if (!send_all(fd_, order_of(config, tables))) {

@@ -20,11 +20,12 @@ class WalSink {
  public:
   virtual ~WalSink() = default;
   // The durable end of that timeline in the vault; nullopt when it holds nothing of it. A gap that
-  // was reported counts as held.
+  // was reported counts as held. Asked at each connection: another archiver may have gone on.
   virtual std::optional<Lsn> resume_at(std::uint64_t system_identifier, TimelineId timeline) = 0;
   // The WAL bytes [start, start + bytes.size()), at most a few 100 KiB. May block (longer than the
   // server's wal_sender_timeout costs a reconnect). Within one run() the calls for a timeline are
-  // contiguous, over reconnects too, but for what on_gap() names; the first begins at resume_at().
+  // contiguous, over reconnects too, but for what on_gap() names and what resume_at() says that
+  // another archiver brought; the first begins at resume_at().
   // A timeline that was not held yet begins at a segment's start: after a promotion its first
   // segment repeats the parent's bytes up to the switch point, as the server's own file does.
   virtual void on_wal(std::uint64_t system_identifier, TimelineId timeline, Lsn start,

@@ -48,13 +48,15 @@ void WalSession::stream() {
   }
 }
 
+// Another archiver may have had the slot since the last connection, and gone on: the server keeps
+// no WAL for who comes after it with an older position.
 std::optional<Lsn> WalSession::held(TimelineId timeline) {
-  const auto received = progress_.received.find(key(timeline));
-  if (received != progress_.received.end()) return received->second;
   const auto durable =
       call_sink([&] { return receiver_.sink_.resume_at(info_.system_identifier, timeline); });
   if (durable) receiver_.durable(info_.system_identifier, timeline, *durable);
-  return durable;
+  const auto received = progress_.received.find(key(timeline));
+  if (received == progress_.received.end()) return durable;
+  return durable ? std::max(received->second, *durable) : received->second;
 }
 
 void WalSession::read_history_of_server() {

@@ -1,5 +1,7 @@
 #include "recovery/apply.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -107,6 +109,26 @@ std::vector<Plan> unfinished_plans(const Config& config) {
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return out;
+}
+
+void refuse_while_detached(const Config& config, const clickhouse::SchemaGraph& graph) {
+  const auto plans = unfinished_plans(config);
+  for (const auto& plan : plans) {
+    Journal journal(config, plan.id);
+    for (const char* key : {"clickhouse_living", "zookeeper_detached"}) {
+      if (!journal.data().contains(key)) continue;
+      for (const auto& table : journaled_tables(journal.data()[key])) {
+        if (graph.find(table) != nullptr) continue;
+        throw Error(
+            Code::refused, "restore " + plan.id,
+            fmt::format("is not finished, and has detached {}: a point would lack it",
+                        clickhouse::to_string(table)),
+            fmt::format("go on with it (--resume); or give it up: restart ClickHouse, which "
+                        "attaches the table again, or remove {}",
+                        plan_path(config, plan.id).string()));
+      }
+    }
+  }
 }
 
 }  // namespace lifeboat::recovery

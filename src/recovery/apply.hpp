@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "clickhouse/schema.hpp"
 #include "recovery/plan.hpp"
 
 namespace lifeboat::recovery {
@@ -27,6 +28,9 @@ ApplyResult apply(const Context& context, vault::Vault vault, const Plan& plan, 
 
 // Plans that were begun in this state folder and are not finished; oldest first.
 std::vector<Plan> unfinished_plans(const Config& config);
+// Error(refused) when one of them has detached Kafka tables that `graph` lacks therefore: a point
+// taken now would lack them too.
+void refuse_while_detached(const Config& config, const clickhouse::SchemaGraph& graph);
 void save_plan(const Config& config, const Plan& plan);
 
 }  // namespace lifeboat::recovery

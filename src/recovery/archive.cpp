@@ -51,14 +51,11 @@ class Ledger {
     auto facts = attributes ? parse_attributes(*attributes) : std::nullopt;
     return facts && !facts->epochs.empty() ? facts->epochs.back().epoch : kafka::LeaderEpoch(-1);
   }
-  // The same as resume() where another archiver may have gone on meanwhile.
-  std::optional<Position> resume_beside_others(const vault::LogName& log) {
+  // What is durable, also by another archiver: what was only received must not be acknowledged.
+  std::optional<Position> durable_beside_others(const vault::LogName& log) {
     std::lock_guard lock(mutex_);
     logbook_.refresh();
-    auto it = logs_.find(log.value);
-    auto held = logbook_.next(log);
-    if (it == logs_.end() || !held) return held ? held : std::nullopt;
-    return std::max(*held, it->second.received);
+    return logbook_.next(log);
   }
   // These partitions change hands: where to go on is asked of the vault again.
   void hand_over(const std::vector<kafka::TopicPartition>& partitions) {
@@ -199,7 +196,7 @@ class WalToLogbook : public postgres::WalSink {
       : ledger_(ledger), writer_(writer), clock_(clock), cancel_(cancel) {}
 
   std::optional<Lsn> resume_at(std::uint64_t system, TimelineId timeline) override {
-    auto held = ledger_.resume_beside_others(wal_log_name({system, timeline}));
+    auto held = ledger_.durable_beside_others(wal_log_name({system, timeline}));
     if (!held) return std::nullopt;
     return Lsn(static_cast<std::uint64_t>(held->value));
   }
@@ -209,7 +206,7 @@ class WalToLogbook : public postgres::WalSink {
   }
   void on_history(std::uint64_t system, TimelineId timeline, std::string_view file) override {
     auto name = history_log_name({system, timeline});
-    if (!ledger_.resume_beside_others(name)) append(name, 0, file);
+    if (!ledger_.durable_beside_others(name)) append(name, 0, file);
   }
   void on_gap(std::uint64_t system, TimelineId timeline, Lsn from, Lsn to,
               std::string_view why) override {

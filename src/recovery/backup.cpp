@@ -10,6 +10,7 @@
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
 #include "postgres/server.hpp"
+#include "recovery/apply.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/restore_lock.hpp"
@@ -138,6 +139,7 @@ void repair_after_crash(const Context& c) {
   if (!c.config.clickhouse) return;
   clickhouse::Client client(clickhouse_config(c.config));
   auto graph = clickhouse::read_schema(client, c.config.clickhouse->databases);
+  refuse_while_detached(c.config, graph);
   clickhouse::repair(client, clickhouse::kafka_table_refs(graph));
   clickhouse::BackupPlace place{c.config.clickhouse->backup_disk, c.config.clickhouse->backup_path};
   for (const auto& name : clickhouse::unfinished_backups(place)) {

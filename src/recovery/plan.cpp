@@ -107,7 +107,7 @@ using Add = std::function<void(Store store, const char* name, const char* title)
 
 void add_zookeeper_steps(const Add& add, bool clickhouse_lives, bool kafka_lives) {
   if (kafka_lives && clickhouse_lives) {
-    add(Store::zookeeper, "zookeeper-hold-clickhouse", "Hold ClickHouse's consumption");
+    add(Store::zookeeper, "zookeeper-hold-clickhouse", "Hold ClickHouse, detach its Kafka tables");
   }
   if (kafka_lives) {
     add(Store::zookeeper, "zookeeper-brokers-stopped", "Wait until Kafka's brokers are stopped");

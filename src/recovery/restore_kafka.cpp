@@ -13,6 +13,7 @@
 #include "clickhouse/restore.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/replay.hpp"
+#include "recovery/restore_lock.hpp"
 #include "recovery/restore_session.hpp"
 
 namespace lifeboat::recovery {
@@ -30,14 +31,6 @@ const std::map<std::string, std::string> kWhileRestoring = {
     {"message.timestamp.type", "CreateTime"},
     {"message.timestamp.before.max.ms", "9223372036854775807"},
     {"message.timestamp.after.max.ms", "9223372036854775807"}};
-
-std::vector<clickhouse::TableRef> journaled_tables(const nlohmann::json& kept) {
-  std::vector<clickhouse::TableRef> out;
-  for (const auto& t : kept.at("tables")) {
-    out.push_back({t.at(0).get<std::string>(), t.at(1).get<std::string>()});
-  }
-  return out;
-}
 
 // How long a consumer may collect a block before it writes it: the largest of the tables' settings.
 Millis longest_flush(const clickhouse::SchemaGraph& graph) {
@@ -205,6 +198,7 @@ void kafka_hold_clickhouse(RestoreSession& s) {
   if (data.contains("clickhouse_living")) return;
   auto graph = clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
   auto tables = clickhouse::kafka_table_refs(graph);
+  const auto alone = HoldLock::take(s.context);
   auto frozen =
       clickhouse::freeze_positions(s.clickhouse(), tables, longest_flush(graph) + Millis(2000),
                                    Deadline::after(s.wait_limit), s.context.cancel);

@@ -21,6 +21,16 @@ bool try_lock(const Fd& fd, int how) {
   throw system_error(errno, "lock of a restore", "cannot lock");
 }
 
+void wait_for_lock(const Context& c, const Fd& fd, const char* note) {
+  bool told = false;
+  while (!try_lock(fd, LOCK_EX)) {
+    if (!told) c.reporter.note(note);
+    told = true;
+    c.cancel.sleep_for(Millis(200));
+    c.cancel.check();
+  }
+}
+
 }  // namespace
 
 RestoreLock RestoreLock::for_restore(const Context& c) {
@@ -30,15 +40,8 @@ RestoreLock RestoreLock::for_restore(const Context& c) {
                 "wait until it has ended, or stop it");
   }
   Fd points = open_lock(c.config, "points.lock");
-  bool told = false;
-  while (!try_lock(points, LOCK_EX)) {
-    if (!told) {
-      c.reporter.note("a point is being taken; waiting for its end. To go on at once, stop it");
-    }
-    told = true;
-    c.cancel.sleep_for(Millis(200));
-    c.cancel.check();
-  }
+  wait_for_lock(c, points,
+                "a point is being taken; waiting for its end. To go on at once, stop it");
   return RestoreLock(std::move(restore), std::move(points));
 }
 
@@ -49,6 +52,12 @@ std::optional<RestoreLock> RestoreLock::for_point(const Config& config) {
   if (!try_lock(points, LOCK_SH)) return std::nullopt;
   restore.reset();  // only to look: a restore may begin, and wait for this point
   return RestoreLock(Fd(), std::move(points));
+}
+
+HoldLock HoldLock::take(const Context& c) {
+  Fd fd = open_lock(c.config, "hold.lock");
+  wait_for_lock(c, fd, "an interrupted hold of ClickHouse is being let go; waiting for that");
+  return HoldLock(std::move(fd));
 }
 
 }  // namespace lifeboat::recovery

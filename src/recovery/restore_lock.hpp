@@ -23,4 +23,17 @@ class RestoreLock {
   Fd points_;
 };
 
+// Keeps the holds of ClickHouse's consumption of one lifeboat.yaml apart. A hold's watchdog
+// inherits `fd`: when the holder is killed, the lock stays until the watchdog has let go for the
+// last time, so that it never lets go on what the next one holds.
+class HoldLock {
+ public:
+  static HoldLock take(const Context& context);  // waits for the one before
+  const Fd& fd() const { return fd_; }
+
+ private:
+  explicit HoldLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
 }  // namespace lifeboat::recovery

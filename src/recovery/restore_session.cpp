@@ -50,6 +50,14 @@ void Journal::save() {
   write_file_durably(path_, document_.dump(1));
 }
 
+std::vector<clickhouse::TableRef> journaled_tables(const nlohmann::json& kept) {
+  std::vector<clickhouse::TableRef> out;
+  for (const auto& t : kept.at("tables")) {
+    out.push_back({t.at(0).get<std::string>(), t.at(1).get<std::string>()});
+  }
+  return out;
+}
+
 RestoreSession::RestoreSession(const Context& c, vault::Vault v, const Plan& p, Millis limit)
     : context(c),
       vault(v),
@@ -126,30 +134,6 @@ void RestoreSession::let_go(const std::string& group) {
   if (it == holds_.end()) return;
   it->second->leave();
   holds_.erase(it);
-}
-
-void RestoreSession::hold_clickhouse() {
-  if (clickhouse_hold_) return;
-  auto graph = clickhouse::read_schema(clickhouse(), context.config.clickhouse->databases);
-  auto tables = clickhouse::kafka_table_refs(graph);
-  std::vector<std::string> argv = {"/proc/self/exe", "hold-watchdog"};
-  watchdog_ = std::make_unique<clickhouse::HoldWatchdog>(argv, clickhouse().config(), tables);
-  clickhouse_hold_ = std::make_unique<clickhouse::Hold>(
-      clickhouse(), tables, Deadline::after(context.config.clickhouse->hold_limit), context.cancel,
-      context.clock);
-}
-
-void RestoreSession::release_clickhouse() {
-  if (clickhouse_hold_) {
-    clickhouse_hold_->release();
-    watchdog_->disarm();
-    clickhouse_hold_.reset();
-    watchdog_.reset();
-    return;
-  }
-  // An interrupted run held it; its watchdog has let go, this makes sure.
-  auto graph = clickhouse::read_schema(clickhouse(), context.config.clickhouse->databases);
-  clickhouse::repair(clickhouse(), clickhouse::kafka_table_refs(graph));
 }
 
 std::optional<kafka::OffsetTranslation> RestoreSession::translation(

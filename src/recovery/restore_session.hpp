@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "clickhouse/hold.hpp"
+#include "clickhouse/client.hpp"
 #include "clickhouse/schema.hpp"
 #include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
@@ -36,6 +36,9 @@ class Journal {
 std::filesystem::path plan_path(const Config& config, const std::string& plan_id);
 std::filesystem::path journal_path(const Config& config, const std::string& plan_id);
 
+// The member "tables" of what a step keeps of ClickHouse's tables: [[database, name], …].
+std::vector<clickhouse::TableRef> journaled_tables(const nlohmann::json& kept);
+
 class RestoreSession {
  public:
   RestoreSession(const Context& context, vault::Vault vault, const Plan& plan, Millis wait_limit);
@@ -65,11 +68,6 @@ class RestoreSession {
   kafka::GroupHold& hold(const std::string& group, const std::vector<std::string>& topics);
   void let_go(const std::string& group);
 
-  // Consumption of a living ClickHouse stands still from the first call until release_clickhouse();
-  // a watchdog lets it go on when this process dies.
-  void hold_clickhouse();
-  void release_clickhouse();
-
   // Where the old offsets of a partition lie now; nullopt when Kafka was not restored by this plan.
   std::optional<kafka::OffsetTranslation> translation(const kafka::TopicPartition& partition);
   void keep_translation(
@@ -96,8 +94,6 @@ class RestoreSession {
   std::unique_ptr<kafka::Admin> admin_;
   std::map<std::string, std::unique_ptr<kafka::GroupHold>> holds_;
   std::mutex translations_;
-  std::unique_ptr<clickhouse::HoldWatchdog> watchdog_;
-  std::unique_ptr<clickhouse::Hold> clickhouse_hold_;
 };
 
 // How a replay goes on with an interrupted one's work: as the same producer.

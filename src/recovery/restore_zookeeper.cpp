@@ -1,6 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
+#include "clickhouse/hold.hpp"
+#include "clickhouse/restore.hpp"
+#include "recovery/restore_lock.hpp"
 #include "recovery/restore_session.hpp"
 #include "vault/chunks.hpp"
 #include "vault/snapshot.hpp"
@@ -37,11 +42,61 @@ class SavedTree {
   zookeeper::TreeDecoder decoder_;
 };
 
+// What is about to be detached joins what an interrupted run has detached.
+nlohmann::json keep_detached(RestoreSession& s, const clickhouse::SchemaGraph& graph,
+                             const std::vector<clickhouse::TableRef>& tables) {
+  auto& kept = s.journal.data()["zookeeper_detached"];
+  if (kept.is_null()) {
+    kept = {{"tables", nlohmann::json::array()}, {"members", nlohmann::json::array()}};
+  }
+  const auto standing = journaled_tables(kept);
+  for (const auto& t : tables) {
+    if (std::find(standing.begin(), standing.end(), t) != standing.end()) continue;
+    kept["tables"].push_back({t.database, t.name});
+  }
+  for (const auto& member : clickhouse::consumer_members(s.clickhouse(), tables)) {
+    if (const auto* table = graph.find_kafka(member.table)) {
+      kept["members"].push_back({table->group, member.member_id});
+    }
+  }
+  s.journal.save();
+  return kept;
+}
+
+// A detached table's member would keep its partitions until its session ends. That costs time only.
+void evict_detached(RestoreSession& s, const nlohmann::json& kept) {
+  for (const auto& member : kept.at("members")) {
+    const auto group = member.at(0).get<std::string>();
+    try {
+      s.admin().evict(group, member.at(1).get<std::string>());
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled) throw;
+      s.context.reporter.note(fmt::format(
+          "ClickHouse will have its partitions of group {} later: {}", group, error.what()));
+    }
+  }
+}
+
 }  // namespace
 
 // A block that is written while the brokers are away cannot be committed, and would be read again.
+// So ClickHouse's Kafka tables are detached until the brokers are back, whatever becomes of this
+// process: a consumer that is only paused writes what it has fetched as soon as it is let go.
 void zookeeper_hold_clickhouse(RestoreSession& s) {
-  s.hold_clickhouse();
+  const auto graph =
+      clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
+  const auto tables = clickhouse::kafka_table_refs(graph);  // without those detached already
+  const auto kept = keep_detached(s, graph, tables);
+  if (!tables.empty()) {
+    const auto alone = HoldLock::take(s.context);
+    clickhouse::Hold hold(s.clickhouse(), tables,
+                          Deadline::after(s.context.config.clickhouse->hold_limit),
+                          s.context.cancel, s.context.clock);
+    hold.check_still();
+    clickhouse::detach_kafka_tables(s.clickhouse(), tables);
+    hold.release();
+  }
+  evict_detached(s, kept);
 }
 
 // Brokers that live on an empty ZooKeeper would take it for a new cluster.
@@ -55,7 +110,11 @@ void zookeeper_brokers_stopped(RestoreSession& s) {
 }
 
 void zookeeper_release_clickhouse(RestoreSession& s) {
-  s.release_clickhouse();
+  const auto& data = s.journal.data();
+  if (!data.contains("zookeeper_detached")) return;  // an older Lifeboat's hold ended with it
+  const auto tables = journaled_tables(data["zookeeper_detached"]);
+  clickhouse::attach_kafka_tables(s.clickhouse(), tables);
+  clickhouse::repair(s.clickhouse(), tables);
 }
 
 void zookeeper_wait(RestoreSession& s) {

@@ -7,6 +7,7 @@
 #include "kafka/cluster.hpp"
 #include "recovery/backup.hpp"
 #include "recovery/clickhouse_document.hpp"
+#include "recovery/restore_lock.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -92,7 +93,9 @@ void check_supported(const clickhouse::SchemaGraph& graph) {
 Taken exact_cut(const Context& c, clickhouse::Client& client, clickhouse::CutRequest request,
                 BrokerSide& broker) {
   request.committed = [&](const std::string& group) { return to_cursors(broker.committed(group)); };
+  const auto alone = HoldLock::take(c);
   request.watchdog = {"/proc/self/exe", "hold-watchdog"};
+  request.watchdog_keeps = &alone.fd();
   auto cut = clickhouse::take_cut(client, request, c.cancel, c.clock);
   Taken out;
   out.backup_id = cut.backup_id;

@@ -1,13 +1,17 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
+#include "base/file.hpp"
 #include "clickhouse/freeze.hpp"
 #include "real_support.hpp"
 
@@ -21,23 +25,32 @@ std::vector<std::string> this_program(const std::string& test) {
 TEST(FaultsProgram, DISABLED_Watchdog) {
   ::_exit(run_watchdog(0));
 }
+// Waits until it is had.
+Fd lock_file(const std::filesystem::path& path) {
+  Fd fd = open_file(path, O_RDWR | O_CREAT);
+  EXPECT_EQ(::flock(fd.get(), LOCK_EX), 0);
+  return fd;
+}
 TEST(FaultsProgram, DISABLED_Holder) {
   Config config;
   config.url = std::getenv("LIFEBOAT_TEST_URL");
   const std::vector<TableRef> tables = {{std::getenv("LIFEBOAT_TEST_DATABASE"), "k"}};
   Client client(config);
-  HoldWatchdog watchdog(this_program("FaultsProgram.DISABLED_Watchdog"), config, tables);
+  const Fd lock = lock_file(std::getenv("LIFEBOAT_TEST_LOCK"));
+  HoldWatchdog watchdog(this_program("FaultsProgram.DISABLED_Watchdog"), config, tables, &lock);
   Hold hold(client, tables, Deadline::after(Millis(120000)), Cancel());
   ASSERT_EQ(::write(3, "h", 1), 1);
   ::pause();
 }
 
 // Starts the holder and returns its pid once it holds.
-pid_t start_holder(const std::string& url, const std::string& database) {
+pid_t start_holder(const std::string& url, const std::string& database,
+                   const std::filesystem::path& lock) {
   int fds[2];
   EXPECT_EQ(::pipe2(fds, O_CLOEXEC), 0);
   ::setenv("LIFEBOAT_TEST_URL", url.c_str(), 1);
   ::setenv("LIFEBOAT_TEST_DATABASE", database.c_str(), 1);
+  ::setenv("LIFEBOAT_TEST_LOCK", lock.c_str(), 1);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, fds[1], 3);
@@ -67,6 +80,9 @@ class RealFaults : public ::testing::Test {
   Client client_{server_config(*stack_)};
   KafkaSide kafka_{stack_->info().at("kafka").at("bootstrap").get<std::string>()};
   Cancel cancel_;
+  const std::filesystem::path lock_ =
+      std::filesystem::temp_directory_path() / fmt::format("lifeboat-hold-{}.lock", ::getpid());
+  ~RealFaults() override { std::filesystem::remove(lock_); }
 
   bool consumes(const std::vector<TableRef>& tables, std::uint64_t rounds = 2) {
     const auto start = consumer_activity(client_, tables).commits;
@@ -80,7 +96,7 @@ TEST_F(RealFaults, TheWatchdogReleasesWhenItsParentIsKilled) {
   Load load(kafka_.bootstrap(), p.topic, p.partitions, 1000);
   const std::vector<TableRef> tables = {p.table("k")};
   ASSERT_TRUE(consumes(tables));
-  const pid_t holder = start_holder(client_.url(), p.database);
+  const pid_t holder = start_holder(client_.url(), p.database, lock_);
   const auto held = consumer_activity(client_, tables).commits;
   std::this_thread::sleep_for(Millis(2000));  // proves an absence: longer than any round here
   EXPECT_EQ(consumer_activity(client_, tables).commits, held);
@@ -89,6 +105,23 @@ TEST_F(RealFaults, TheWatchdogReleasesWhenItsParentIsKilled) {
   EXPECT_TRUE(consumes(tables)) << "the watchdog has started the table";
   load.stop();
   client_.execute("DROP DATABASE watched SYNC");
+}
+
+TEST_F(RealFaults, WhoWaitsForAWatchdogsLockIsNotDisturbedByIt) {
+  const auto p = create_pipeline(client_, kafka_, "locked", 0);
+  Load load(kafka_.bootstrap(), p.topic, p.partitions, 1000);
+  const std::vector<TableRef> tables = {p.table("k")};
+  ASSERT_TRUE(consumes(tables));
+  const pid_t holder = start_holder(client_.url(), p.database, lock_);
+  ASSERT_EQ(::kill(holder, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(holder, nullptr, 0), holder);
+  const Fd ours = lock_file(lock_);
+  Hold hold(client_, tables, Deadline::after(Millis(120000)), cancel_);
+  std::this_thread::sleep_for(Millis(3000));  // a watchdog starts the table twice, a second apart
+  EXPECT_NO_THROW(hold.check_still());
+  hold.release();
+  load.stop();
+  client_.execute("DROP DATABASE locked SYNC");
 }
 
 TEST_F(RealFaults, ADisarmedWatchdogDoesNothing) {

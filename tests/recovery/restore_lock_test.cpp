@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.hpp"
+#include "recovery/restore_session.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -48,6 +49,35 @@ TEST_F(Locks, ARestoreWaitsForAPointAndSaysSo) {
   cancel.request();
   EXPECT_THROW(RestoreLock::for_restore(context), Error);
   EXPECT_EQ(reporter.notes.size(), 1u);
+}
+
+TEST_F(Locks, OneHoldAtATime) {
+  {
+    const auto hold = HoldLock::take(context);
+    EXPECT_TRUE(reporter.notes.empty());
+    cancel.request();
+    EXPECT_THROW(HoldLock::take(context), Error);
+    EXPECT_EQ(reporter.notes.size(), 1u);
+  }
+  EXPECT_NO_THROW(HoldLock::take(context));
+}
+
+TEST_F(Locks, NoPointWhileAnUnfinishedRestoreHasDetachedTables) {
+  Plan plan;
+  plan.id = "20261128T170500000Z-0001";
+  plan.stores = {Store::zookeeper};
+  save_plan(config, plan);
+  clickhouse::SchemaGraph with, without;
+  with.tables.emplace_back().ref = {"posthog", "kafka_events"};
+  Journal journal(config, plan.id);
+  EXPECT_NO_THROW(refuse_while_detached(config, without)) << "nothing was detached yet";
+  journal.data()["zookeeper_detached"] = {
+      {"tables", nlohmann::json::array({{"posthog", "kafka_events"}})}};
+  journal.save();
+  EXPECT_NO_THROW(refuse_while_detached(config, with)) << "it is back";
+  EXPECT_THROW(refuse_while_detached(config, without), Error);
+  journal.mark_done("all");
+  EXPECT_NO_THROW(refuse_while_detached(config, without)) << "dropped since, by whomever";
 }
 
 }  // namespace
