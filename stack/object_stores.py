@@ -18,6 +18,11 @@ SEAWEEDFS = os.path.join(CACHE, "venv-seaweedfs-4.48", "bin", "weed")
 S3PROXY_JARS = os.path.join(CACHE, "s3proxy-4.1.0")
 REGION = "us-east-1"
 BUCKET = "lifeboat"
+LOCKED_BUCKET = "lifeboat-locked"
+# Beside the one that may do all: one that may not delete, one that may, one that reads.
+IDENTITIES = {"writer": ["Read", "Write", "List", "GetObjectRetention", "PutObjectRetention"],
+              "pruner": ["Read", "Write", "List", "GetObjectRetention"],
+              "reader": ["Read", "List"]}
 LOGBACK = """<configuration>
   <appender name="err" class="ch.qos.logback.core.ConsoleAppender">
     <target>System.err</target>
@@ -28,15 +33,17 @@ LOGBACK = """<configuration>
 """
 
 
-def s3_request(facts, method, path, body=b"", query=None, timeout=10):
+def s3_request(facts, method, path, body=b"", query=None, timeout=10, extra=None):
     """One signed request (AWS Signature Version 4), path style; (status, body). A witness of its
-    own: shares no code with Lifeboat. `facts` is what stack.json says of the server."""
+    own: shares no code with Lifeboat. `facts` is what stack.json says of the server, `extra` further
+    headers by names in lower case."""
     at = urllib.parse.urlsplit(facts["endpoint"])
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     parameters = "&".join(f"{urllib.parse.quote(name, safe='')}={urllib.parse.quote(value, safe='')}"
                           for name, value in sorted((query or {}).items()))
     digest = hashlib.sha256(body).hexdigest()
-    headers = {"host": at.netloc, "x-amz-content-sha256": digest, "x-amz-date": now}
+    headers = dict(sorted({"host": at.netloc, "x-amz-content-sha256": digest, "x-amz-date": now,
+                           **(extra or {})}.items()))
     signed = ";".join(headers)
     canonical = "\n".join([method, urllib.parse.quote(path), parameters,
                            *(f"{name}:{value}" for name, value in headers.items()), "", signed, digest])
@@ -89,7 +96,8 @@ class S3Server(Server):
 
 class SeaweedFS(S3Server):
     """Master, volume server, filer and S3 front in one process. The front speaks TLS too, with a
-    certificate of certificates.py's."""
+    certificate of certificates.py's. A second bucket locks objects; the identity `writer` may not
+    delete in either."""
 
     name = "seaweedfs"
 
@@ -100,9 +108,13 @@ class SeaweedFS(S3Server):
         before = earlier.get("inner_ports", {})
         self._inner = {part: Port(before.get(part)) for part in parts}
         self._certificates = os.path.join(folder, "certificates")
+        self._identities = earlier.get("identities") or {
+            name: {"access_key": secrets.token_hex(8), "secret_key": secrets.token_hex(16)}
+            for name in IDENTITIES}
 
     def facts(self):
         return {**super().facts(), "certificates": self._certificates,
+                "locked_bucket": LOCKED_BUCKET, "identities": self._identities,
                 "https_endpoint": f"https://127.0.0.1:{self._inner['s3.https'].number}",
                 "inner_ports": {part: port.number for part, port in self._inner.items()}}
 
@@ -115,11 +127,34 @@ class SeaweedFS(S3Server):
         super()._prepare()
         certificates.make(self._certificates)
 
+    def _works(self):
+        if not super()._works():
+            return False
+        made, _ = s3_request(self.facts(), "PUT", f"/{LOCKED_BUCKET}",
+                             extra={"x-amz-bucket-object-lock-enabled": "true"})
+        return made in (200, 409) and all(
+            s3_request(self.facts(), "PUT", f"/{bucket}", self._policy(bucket), {"policy": ""})[0] == 204
+            for bucket in (BUCKET, LOCKED_BUCKET))
+
+    @staticmethod
+    def _policy(bucket):
+        return json.dumps({"Version": "2012-10-17", "Statement": [{
+            "Sid": "WritersDoNotDelete", "Effect": "Deny",
+            "Principal": {"AWS": ["arn:aws:iam::000000000000:user/writer"]},
+            "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+            "Resource": [f"arn:aws:s3:::{bucket}/*"]}]}).encode()
+
+    def _identity_list(self):
+        keys = {"lifeboat": {"access_key": self.access_key, "secret_key": self.secret_key},
+                **self._identities}
+        actions = {"lifeboat": ["Admin", "Read", "Write", "List", "Tagging"], **IDENTITIES}
+        return {"identities": [
+            {"name": name, "actions": actions[name],
+             "credentials": [{"accessKey": key["access_key"], "secretKey": key["secret_key"]}]}
+            for name, key in keys.items()]}
+
     def _command(self):
         need(SEAWEEDFS, "SeaweedFS 4.48")
-        identities = {"identities": [{
-            "name": "lifeboat", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}]}]}
         port = {part: str(taken.number) for part, taken in self._inner.items()}
         return [SEAWEEDFS, "-logtostderr", "server", "-dir", self.data, "-ip", "127.0.0.1",
                 "-ip.bind", "127.0.0.1", "-master.telemetry=false", "-debug.port", port["debug"],
@@ -134,7 +169,7 @@ class SeaweedFS(S3Server):
                 "-s3.key.file", os.path.join(self._certificates, "broker.key"),
                 "-s3.port.iceberg", "0", "-s3.port.lance", "0", "-s3.autoCreateBucket=false",
                 "-s3.localSocket", os.path.join(self.folder, "s3.sock"),
-                "-s3.config", self._write("s3.json", json.dumps(identities))]
+                "-s3.config", self._write("s3.json", json.dumps(self._identity_list()))]
 
 
 class S3Proxy(S3Server):
@@ -149,6 +184,8 @@ class S3Proxy(S3Server):
         config = self._write("s3proxy.properties", "".join(f"{key}={value}\n" for key, value in {
             "s3proxy.endpoint": f"http://127.0.0.1:{self.port}",
             "s3proxy.authorization": "aws-v2-or-v4",
+            # It knows no session tokens: with this it takes any, and checks the signature over it.
+            "s3proxy.ignore-unknown-headers": "true",
             "s3proxy.identity": self.access_key, "s3proxy.credential": self.secret_key,
             "jclouds.provider": "filesystem-nio2", "jclouds.identity": "x", "jclouds.credential": "x",
             "jclouds.filesystem.basedir": buckets}.items()))

@@ -27,6 +27,8 @@ std::string_view to_string(Op op) {
       return "remove";
     case Op::stat:
       return "stat";
+    case Op::lock:
+      return "lock";
   }
   return "";
 }
@@ -99,6 +101,20 @@ std::optional<ObjectInfo> AroundStore::stat(const std::string& name) {
   std::optional<ObjectInfo> out;
   Call call{Op::stat, name, {}, {}};
   around(call, {}, [&] { out = inner().stat(name); });
+  return out;
+}
+
+std::optional<Timestamp> AroundStore::locked_until(const std::string& name) {
+  std::optional<Timestamp> out;
+  Call call{Op::stat, name, {}, {}};
+  around(call, {}, [&] { out = inner().locked_until(name); });
+  return out;
+}
+
+bool AroundStore::lock_until(const std::string& name, Timestamp until) {
+  bool out = false;
+  Call call{Op::lock, name, {}, {}};
+  around(call, {}, [&] { out = inner().lock_until(name, until); });
   return out;
 }
 

@@ -6,8 +6,8 @@
 
 namespace lifeboat::store {
 
-enum class Op { get, get_range, put, put_if_absent, put_if_unchanged, list, remove, stat };
-constexpr int kOps = 8;
+enum class Op { get, get_range, put, put_if_absent, put_if_unchanged, list, remove, stat, lock };
+constexpr int kOps = 9;
 std::string_view to_string(Op op);
 
 struct Call {
@@ -18,7 +18,7 @@ struct Call {
 
   bool writes() const {
     return op == Op::put || op == Op::put_if_absent || op == Op::put_if_unchanged ||
-           op == Op::remove;
+           op == Op::remove || op == Op::lock;
   }
 };
 
@@ -41,6 +41,8 @@ class AroundStore : public ForwardingStore {
   void list(const std::string& prefix, const std::function<void(const ObjectInfo&)>& visit) final;
   bool remove(const std::string& name) final;
   std::optional<ObjectInfo> stat(const std::string& name) final;
+  std::optional<Timestamp> locked_until(const std::string& name) final;  // a stat
+  bool lock_until(const std::string& name, Timestamp until) final;
 
  protected:
   // What the call came back with, for those who change it.

@@ -34,6 +34,12 @@ class ForwardingStore : public ObjectStore {
   bool remove(const std::string& name) override { return inner_.remove(name); }
   std::optional<ObjectInfo> stat(const std::string& name) override { return inner_.stat(name); }
   unsigned calls_at_once() const override { return inner_.calls_at_once(); }
+  std::optional<Timestamp> locked_until(const std::string& name) override {
+    return inner_.locked_until(name);
+  }
+  bool lock_until(const std::string& name, Timestamp until) override {
+    return inner_.lock_until(name, until);
+  }
   std::string describe() const override { return inner_.describe(); }
 
  protected:

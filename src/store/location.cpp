@@ -37,6 +37,8 @@ void set(S3Location& place, const std::string& key, const std::string& value,
     place.profile = value;
   } else if (key == "ca") {
     place.ca = value;
+  } else if (auto time = key == "as_of" ? parse_timestamp(value) : std::nullopt) {
+    place.as_of = time;
   } else {
     wrong(text, fmt::format("'{}={}' is not known", key, value));
   }
@@ -91,6 +93,7 @@ std::string Location::text() const {
   if (s3->path_style) add("path_style", *s3->path_style ? "true" : "false");
   add("profile", s3->profile);
   add("ca", s3->ca);
+  if (s3->as_of) add("as_of", to_string(*s3->as_of));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/types.hpp"
+#include "store/object_lock.hpp"
 
 namespace lifeboat::store {
 
@@ -21,6 +22,10 @@ struct S3Location {
   std::string ca;                  // who signed the endpoint's certificate; empty: the machine's
   ByteCount memory{64ull << 20};   // of transfers under way; at least 16 MiB
   Millis retry_for{30'000};        // how long a call is tried again while the server is away
+
+  std::optional<ObjectLock> lock;  // of what is written
+  // The bucket's objects as they were then, of one that keeps versions; nothing is written then.
+  std::optional<Timestamp> as_of;
 
   ByteCount bandwidth;  // bytes a second, both ways together; 0: no limit
 
@@ -42,7 +47,7 @@ struct Location {
   std::string text() const;
 };
 
-// "s3://bucket/prefix[?endpoint=…&region=…&path_style=…&profile=…&ca=…&retry_for=…]", else a
+// "s3://bucket/prefix[?endpoint=…&region=…&path_style=…&profile=…&ca=…&as_of=…]", else a
 // directory. Error(config) for an S3 place that can be none.
 Location parse_location(std::string_view text);
 

@@ -1,5 +1,6 @@
 #include "store/memory_store.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace lifeboat::store {
@@ -23,8 +24,11 @@ std::optional<std::string> MemoryStore::get_range(const std::string& name, ByteC
   return bytes.substr(offset.value, length.value);
 }
 
-void MemoryStore::write(const std::string& name, std::string_view bytes) {
-  objects_[name] = {std::string(bytes), std::to_string(++last_version_)};
+// Under mutex_.
+void MemoryStore::write(const std::string& name, std::string_view bytes, std::optional<Write> how) {
+  objects_[name] = {std::string(bytes), std::to_string(++last_version_), {}};
+  const auto locked_for = locks_ && how ? locks_(name, *how) : Millis(0);
+  if (locked_for > Millis(0)) objects_[name].locked = clock_->now() + locked_for.count();
 }
 
 void MemoryStore::put(const std::string& name, std::string_view bytes) {
@@ -37,7 +41,7 @@ PutResult MemoryStore::put_if_absent(const std::string& name, std::string_view b
   check_name(name);
   std::lock_guard lock(mutex_);
   if (objects_.count(name) != 0) return PutResult::exists;
-  write(name, bytes);
+  write(name, bytes, Write::create);
   return PutResult::written;
 }
 
@@ -47,7 +51,7 @@ PutResult MemoryStore::put_if_unchanged(const std::string& name, std::string_vie
   std::lock_guard lock(mutex_);
   auto it = objects_.find(name);
   if (it == objects_.end() || it->second.version != seen_version) return PutResult::changed;
-  write(name, bytes);
+  write(name, bytes, Write::replace);
   return PutResult::written;
 }
 
@@ -76,6 +80,24 @@ std::optional<ObjectInfo> MemoryStore::stat(const std::string& name) {
   auto it = objects_.find(name);
   if (it == objects_.end()) return std::nullopt;
   return ObjectInfo{name, ByteCount(it->second.bytes.size()), it->second.version};
+}
+
+std::optional<Timestamp> MemoryStore::locked_until(const std::string& name) {
+  check_name(name);
+  std::lock_guard lock(mutex_);
+  auto it = objects_.find(name);
+  if (it == objects_.end() || !it->second.locked) return std::nullopt;
+  return *it->second.locked > clock_->now() ? it->second.locked : std::nullopt;
+}
+
+bool MemoryStore::lock_until(const std::string& name, Timestamp until) {
+  check_name(name);
+  if (!locks_) return ObjectStore::lock_until(name, until);
+  std::lock_guard lock(mutex_);
+  auto it = objects_.find(name);
+  if (it == objects_.end()) return false;
+  it->second.locked = std::max(it->second.locked.value_or(until), until);
+  return true;
 }
 
 }  // namespace lifeboat::store

@@ -39,6 +39,15 @@ void check_name(const std::string& name) {
   throw Error(Code::failed, "object '" + shown + "'", "is not a name that a store takes");
 }
 
+std::optional<Timestamp> ObjectStore::locked_until(const std::string&) {
+  return std::nullopt;
+}
+
+bool ObjectStore::lock_until(const std::string& name, Timestamp) {
+  throw Error(Code::unsupported, "object " + name, describe() + " locks no objects",
+              "take object_lock out of lifeboat.yaml, or use a bucket that has Object Lock");
+}
+
 PutResult ObjectStore::put_parts_if_absent(const std::string& name,
                                            const std::vector<std::string_view>& parts) {
   std::string bytes;

@@ -64,6 +64,15 @@ class ObjectStore {
   // that the caller came with, one after the other.
   virtual unsigned calls_at_once() const { return 8; }
 
+  // Of a store that locks objects (S3's Object Lock): until when nobody can delete these bytes.
+  // nullopt: not locked, not there, or a store without locks. A locked object can be removed and
+  // replaced all the same, by its name: readers see it no more, and its bytes stay and can be
+  // brought back.
+  virtual std::optional<Timestamp> locked_until(const std::string& name);
+  // Locks it until then at least; a longer lock stays. False: it is not there. Error(unsupported)
+  // of a store without locks.
+  virtual bool lock_until(const std::string& name, Timestamp until);
+
   // For messages: "directory /backup/vault".
   virtual std::string describe() const = 0;
 };

@@ -7,10 +7,10 @@
 
 namespace lifeboat::store {
 
-std::unique_ptr<ObjectStore> open_store(const Location& location) {
+std::unique_ptr<ObjectStore> open_store(const Location& location, LockRule locks) {
   if (location.s3) {
     const auto& place = *location.s3;
-    std::unique_ptr<ObjectStore> store = std::make_unique<S3Store>(place);
+    std::unique_ptr<ObjectStore> store = std::make_unique<S3Store>(place, std::move(locks));
     if (place.bandwidth > ByteCount(0)) {
       store = std::make_unique<PacedStore>(std::move(store), place.bandwidth);
     }

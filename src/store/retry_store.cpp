@@ -109,4 +109,16 @@ std::optional<ObjectInfo> RetryStore::stat(const std::string& name) {
   return out;
 }
 
+std::optional<Timestamp> RetryStore::locked_until(const std::string& name) {
+  std::optional<Timestamp> out;
+  tries([&] { out = inner().locked_until(name); });
+  return out;
+}
+
+bool RetryStore::lock_until(const std::string& name, Timestamp until) {
+  bool out = false;
+  tries([&] { out = inner().lock_until(name, until); });
+  return out;
+}
+
 }  // namespace lifeboat::store

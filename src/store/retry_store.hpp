@@ -50,6 +50,8 @@ class RetryStore : public ForwardingStore {
             const std::function<void(const ObjectInfo&)>& visit) override;
   bool remove(const std::string& name) override;
   std::optional<ObjectInfo> stat(const std::string& name) override;
+  std::optional<Timestamp> locked_until(const std::string& name) override;
+  bool lock_until(const std::string& name, Timestamp until) override;
 
  private:
   // Calls `f` until it returns; how often it failed before that.

@@ -64,6 +64,27 @@ ObjectInfo parse_entry(aws_xml_node* contents, const std::string& subject) {
   return info;
 }
 
+S3Version parse_version(aws_xml_node* node, bool is_marker, const std::string& subject) {
+  S3Version out;
+  out.is_marker = is_marker;
+  std::optional<Timestamp> modified;
+  std::optional<std::uint64_t> size;
+  each_child(node, [&](const std::string& name, aws_xml_node* child) {
+    if (name == "Key") out.info.name = percent_decode(body_of(child));
+    if (name == "VersionId") out.id = body_of(child);
+    if (name == "LastModified") modified = parse_timestamp(body_of(child));
+    if (name == "Size") size = number(body_of(child));
+    if (name == "ETag") out.info.version = plain_etag(body_of(child));
+  });
+  if (!modified || out.info.name.empty() || out.id.empty() || (!size && !is_marker)) {
+    throw Error(Code::corrupt, subject,
+                "the server's listing of versions lacks a name, an id, a time or a size");
+  }
+  out.modified = *modified;
+  out.info.size = ByteCount(size.value_or(0));
+  return out;
+}
+
 struct Meaning {
   const char* s3_code;  // S3's word; "" for a status without one (HEAD has no body)
   int status;           // 0: any
@@ -77,7 +98,10 @@ constexpr const char* kCredentialsHint =
     "role); `aws sts get-caller-identity` tells whose they are";
 constexpr const char* kPermissionHint =
     "give these credentials s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload "
-    "below the prefix and s3:ListBucket on the bucket";
+    "below the prefix and s3:ListBucket on the bucket; README has what object_lock, as_of and a "
+    "writer that may not delete need";
+constexpr const char* kLockHint =
+    "make the bucket with Object Lock, or take `object_lock` out of lifeboat.yaml";
 constexpr const char* kBucketHint =
     "make the bucket, or correct `vault: s3://bucket/prefix` and `s3:` in lifeboat.yaml";
 constexpr const char* kClockHint = "set this machine's clock (NTP), then try again";
@@ -113,6 +137,10 @@ constexpr Meaning kMeanings[] = {
     {"XAmzContentSHA256Mismatch", 0, Code::unavailable, "bytes were damaged on the way",
      kLaterHint},
     {"RequestTimeout", 0, Code::timeout, "the server waited too long for the request", kLaterHint},
+    {"ObjectLockConfigurationNotFoundError", 0, Code::unsupported, "the bucket has no Object Lock",
+     kLockHint},
+    {"InvalidRequest", 0, Code::failed, "the server does not take such a request",
+     "when `s3: {object_lock: …}` is given: only a bucket made with Object Lock takes it"},
     {"NotImplemented", 0, Code::unsupported, "the server cannot do this", ""},
     {"", 301, Code::config, "the bucket lies in another region or at another endpoint",
      kRegionHint},
@@ -156,20 +184,19 @@ Error no_answer(const S3Response& response, const std::string& subject, const st
   return {Code::unavailable, subject, doing + ": " + why, kReachHint};
 }
 
-}  // namespace
-
-S3Listing parse_listing(const std::string& xml, const std::string& subject) {
-  S3Listing out;
+// Calls `visit` for each element below the root, which must have this name. Error(corrupt) when it
+// has not, and what `visit` throws.
+void parse_entries(const std::string& xml, const std::string& wanted_root,
+                   const std::string& subject, const Visit& visit) {
   bool is_one = false;
   std::string problem;
   parse(xml, [&](const std::string& root, aws_xml_node* node) {
-    is_one = root == "ListBucketResult";
+    is_one = root == wanted_root;
     if (!is_one) return;
     each_child(node, [&](const std::string& name, aws_xml_node* child) {
-      if (name == "NextContinuationToken") out.next = body_of(child);
-      if (name != "Contents" || !problem.empty()) return;
+      if (!problem.empty()) return;
       try {  // no exception passes the library, which is written in C
-        out.objects.push_back(parse_entry(child, subject));
+        visit(name, child);
       } catch (const Error& error) {
         problem = error.message();
       }
@@ -177,7 +204,43 @@ S3Listing parse_listing(const std::string& xml, const std::string& subject) {
   });
   if (!is_one) problem = "the server's answer is no listing";
   if (!problem.empty()) throw Error(Code::corrupt, subject, problem, kReachHint);
+}
+
+}  // namespace
+
+S3Listing parse_listing(const std::string& xml, const std::string& subject) {
+  S3Listing out;
+  parse_entries(xml, "ListBucketResult", subject, [&](const std::string& name, aws_xml_node* n) {
+    if (name == "NextContinuationToken") out.next = body_of(n);
+    if (name == "Contents") out.objects.push_back(parse_entry(n, subject));
+  });
   return out;
+}
+
+S3Versions parse_versions(const std::string& xml, const std::string& subject) {
+  S3Versions out;
+  parse_entries(xml, "ListVersionsResult", subject, [&](const std::string& name, aws_xml_node* n) {
+    if (name == "NextKeyMarker") out.next_key = percent_decode(body_of(n));
+    if (name == "NextVersionIdMarker") out.next_version = body_of(n);
+    const bool is_marker = name == "DeleteMarker";
+    if (name != "Version" && !is_marker) return;
+    out.versions.push_back(parse_version(n, is_marker, subject));
+  });
+  return out;
+}
+
+std::string lock_date(Timestamp time) {
+  const Timestamp whole((time.value + 999) / 1000 * 1000);
+  return to_string(whole).substr(0, std::string_view("2026-11-28T17:06:11").size()) + "Z";
+}
+
+std::string lock_mode(ObjectLock::Mode mode) {
+  return mode == ObjectLock::Mode::compliance ? "COMPLIANCE" : "GOVERNANCE";
+}
+
+std::string retention_document(ObjectLock::Mode mode, Timestamp until) {
+  return "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>" + lock_mode(mode) +
+         "</Mode><RetainUntilDate>" + lock_date(until) + "</RetainUntilDate></Retention>";
 }
 
 std::string xml_text(const std::string& xml, const std::string& element) {

@@ -20,6 +20,27 @@ struct S3Listing {
 // Error(corrupt) when it is no such answer.
 S3Listing parse_listing(const std::string& xml, const std::string& subject);
 
+// One page of ListObjectVersions, keys decoded.
+struct S3Version {
+  ObjectInfo info;  // its name is the whole key; of a delete marker only that
+  std::string id;
+  Timestamp modified;
+  bool is_marker = false;
+};
+struct S3Versions {
+  std::vector<S3Version> versions;
+  std::string next_key;  // where the next page begins; empty: this was the last
+  std::string next_version;
+};
+// Error(corrupt) when it is no such answer.
+S3Versions parse_versions(const std::string& xml, const std::string& subject);
+
+// "2026-11-28T17:06:11Z": the first whole second that is not earlier, as Object Lock takes it.
+std::string lock_date(Timestamp time);
+// The body of PutObjectRetention.
+std::string retention_document(ObjectLock::Mode mode, Timestamp until);
+std::string lock_mode(ObjectLock::Mode mode);  // "COMPLIANCE"
+
 // The text of the first element of this name below the root (or the root's, when it has that name
 // itself); empty without one, or when it is no XML.
 std::string xml_text(const std::string& xml, const std::string& element);

@@ -2,6 +2,8 @@
 
 #include <aws/auth/credentials.h>
 #include <aws/auth/signing_config.h>
+#include <aws/cal/hash.h>
+#include <aws/common/encoding.h>
 #include <aws/common/error.h>
 #include <aws/http/request_response.h>
 #include <aws/io/channel_bootstrap.h>
@@ -13,6 +15,7 @@
 #include <aws/s3/s3_client.h>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -100,6 +103,18 @@ std::string path_and_query(const std::string& base, const S3Request& request) {
     separator = '&';
   }
   return out;
+}
+
+std::string base64_md5(std::string_view bytes) {
+  std::array<unsigned char, AWS_MD5_LEN> digest{};
+  auto raw = aws_byte_buf_from_empty_array(digest.data(), digest.size());
+  auto in = cursor(bytes);
+  aws_md5_compute(aws_default_allocator(), &in, &raw, 0);
+  std::array<char, 32> text{};
+  auto out = aws_byte_buf_from_empty_array(text.data(), text.size());
+  const auto digest_cursor = aws_byte_cursor_from_buf(&raw);
+  aws_base64_encode(&digest_cursor, &out);
+  return text_of(aws_byte_cursor_from_buf(&out));
 }
 
 void init_library() {
@@ -317,6 +332,8 @@ std::unique_ptr<S3Client::Pending> S3Client::start(S3Request request) {
   const auto length = std::to_string(r.body.size());
   if (r.method == "PUT" || r.method == "POST") add("Content-Length", length);
   for (const auto& [name, value] : r.headers) add(name, value);
+  const auto md5 = r.with_md5 ? base64_md5(r.body) : "";
+  if (r.with_md5) add("Content-MD5", md5);
 
   const auto digest = sha256(r.body).hex();
   const auto sign = library_->signing(digest);

@@ -22,6 +22,7 @@ struct S3Request {
   S3Fields headers;
   std::string_view body;                   // must stay until the answer is there
   std::shared_ptr<const std::string> own;  // keeps `body`, when nobody else does
+  bool with_md5 = false;                   // Content-MD5, which S3 wants where objects are locked
 };
 
 struct S3Response {

@@ -68,6 +68,7 @@ struct S3Store::Write {
   std::vector<std::string_view> parts;
   std::uint64_t size = 0;
   S3Fields condition;  // none, If-None-Match or If-Match
+  S3Fields lock;       // empty: it is not locked
   std::string mark;
 };
 
@@ -78,10 +79,14 @@ struct S3Store::Upload {
   bool completed = false;
   std::vector<std::string> etags;
 
-  Upload(S3Store& its, std::string of, const std::string& mark) : store(its), name(std::move(of)) {
+  bool locks = false;
+
+  Upload(S3Store& its, std::string of, const std::string& mark, const S3Fields& lock = {})
+      : store(its), name(std::move(of)), locks(!lock.empty()) {
     auto r = its.request("CreateMultipartUpload", "POST", name);
     r.query = {{"uploads", ""}};
-    r.headers = {{kMarkHeader, mark}};
+    r.headers = lock;
+    r.headers.emplace_back(kMarkHeader, mark);
     auto response = its.client_.send(std::move(r));
     id = xml_text(response.body, "UploadId");
     if (!response.ok() || id.empty()) {
@@ -108,6 +113,7 @@ struct S3Store::Upload {
         [&](std::size_t i) {
           auto r = store.request("UploadPart", "PUT", name);
           r.query = {{"partNumber", std::to_string(i + 1)}, {"uploadId", id}};
+          r.with_md5 = locks;
           set_body(r, parts, i * kPart, std::min(kPart, size - i * kPart));
           return r;
         },
@@ -133,10 +139,15 @@ struct S3Store::Upload {
   }
 };
 
-S3Store::S3Store(const S3Location& place)
+S3Store::S3Store(const S3Location& place, LockRule locks, Clock& clock)
     : prefix_(place.prefix.empty() ? "" : place.prefix + "/"),
-      described_(Location(place).shown() + (place.endpoint.empty() ? "" : " at " + place.endpoint)),
+      described_(Location(place).shown() + (place.endpoint.empty() ? "" : " at " + place.endpoint) +
+                 (place.as_of ? " as of " + to_string(*place.as_of) : "")),
+      lock_(place.lock),
+      locks_(std::move(locks)),
+      clock_(clock),
       client_(place),
+      past_(place.as_of ? std::make_unique<S3Past>(client_, *place.as_of, described_) : nullptr),
       writer_(Random().hex(16)) {
   auto r = request("ListObjectsV2", "GET", "");
   r.key.clear();
@@ -193,7 +204,9 @@ std::optional<std::string> S3Store::get_range(const std::string& name, ByteCount
 
 std::optional<S3Response> S3Store::get_part(const std::string& name, std::uint64_t from,
                                             std::uint64_t length) {
-  auto response = client_.send(part_request(name, from, length, ""));
+  auto r = part_request(name, from, length, "");
+  if (!set_version(r)) return std::nullopt;
+  auto response = client_.send(std::move(r));
   if (is_absent(response)) return std::nullopt;
   if (!response.ok() && response.status != 416) {
     throw s3_error(response, subject(name), "cannot read");
@@ -217,27 +230,52 @@ std::optional<std::string> S3Store::get_rest(const std::string& name, S3Response
   const auto etag = first.header("etag");
   bool changed = false;
   auto length_of = [&](std::size_t i) { return std::min(kPart, length - (i + 1) * kPart); };
-  client_.send_all(
-      (length - 1) / kPart,
-      [&](std::size_t i) { return part_request(name, from + (i + 1) * kPart, length_of(i), etag); },
-      [&](std::size_t i, const S3Response& response) {
-        changed = changed || response.status == 412 || is_absent(response);
-        if (changed) return;
-        if (!response.ok()) throw s3_error(response, subject(name), "cannot read");
-        expect_size(response, length_of(i), subject(name));
-        response.body.copy(out.data() + (i + 1) * kPart, response.body.size());
-      });
+  client_.send_all((length - 1) / kPart,
+                   [&](std::size_t i) {
+                     auto r = part_request(name, from + (i + 1) * kPart, length_of(i), etag);
+                     changed = !set_version(r) || changed;
+                     return r;
+                   },
+                   [&](std::size_t i, const S3Response& response) {
+                     changed = changed || response.status == 412 || is_absent(response);
+                     if (changed) return;
+                     if (!response.ok()) throw s3_error(response, subject(name), "cannot read");
+                     expect_size(response, length_of(i), subject(name));
+                     response.body.copy(out.data() + (i + 1) * kPart, response.body.size());
+                   });
   if (changed) return std::nullopt;
   return out;
 }
 
-S3Store::Write S3Store::new_write(const std::string& name, std::vector<std::string_view> parts) {
+void S3Store::refuse_in_the_past(const std::string& name) const {
+  if (!past_) return;
+  throw Error(Code::refused, subject(name), "cannot be changed: the vault is read as it was",
+              "take `as_of` out of lifeboat.yaml to write");
+}
+
+bool S3Store::set_version(S3Request& request) {
+  if (!past_) return true;
+  auto version = past_->version_of(request.key);
+  if (version) request.query.emplace_back("versionId", *version);
+  return version.has_value();
+}
+
+S3Store::Write S3Store::new_write(const std::string& name, std::vector<std::string_view> parts,
+                                  std::optional<store::Write> how) {
   check_name(name);
+  refuse_in_the_past(name);
   const auto size = size_of(parts);
   if (size > kMaxObject) {
     throw Error(Code::failed, subject(name), std::to_string(size) + " bytes are too large");
   }
-  return {name, std::move(parts), size, {}, writer_ + "-" + std::to_string(++writes_)};
+  S3Fields lock;
+  const auto locked_for = how && lock_ && locks_ ? locks_(name, *how) : Millis(0);
+  if (locked_for > Millis(0)) {
+    lock = {{"x-amz-object-lock-mode", lock_mode(lock_->mode)},
+            {"x-amz-object-lock-retain-until-date", lock_date(clock_.now() + locked_for.count())}};
+  }
+  return {name, std::move(parts), size,
+          {},   std::move(lock),  writer_ + "-" + std::to_string(++writes_)};
 }
 
 void S3Store::put(const std::string& name, std::string_view bytes) {
@@ -247,7 +285,7 @@ void S3Store::put(const std::string& name, std::string_view bytes) {
 
 PutResult S3Store::put_parts_if_absent(const std::string& name,
                                        const std::vector<std::string_view>& parts) {
-  auto write = new_write(name, parts);
+  auto write = new_write(name, parts, store::Write::create);
   write.condition = {{"If-None-Match", "*"}};
   const bool large = write.size > 2 * kPart;
   return large && heeds_condition_at_completion() ? put_in_parts(write) : put_whole(write);
@@ -255,7 +293,7 @@ PutResult S3Store::put_parts_if_absent(const std::string& name,
 
 PutResult S3Store::put_if_unchanged(const std::string& name, std::string_view bytes,
                                     const std::string& seen_version) {
-  auto write = new_write(name, {bytes});
+  auto write = new_write(name, {bytes}, store::Write::replace);
   write.condition = {{"If-Match", "\"" + seen_version + "\""}};
   return put_whole(write);
 }
@@ -263,13 +301,15 @@ PutResult S3Store::put_if_unchanged(const std::string& name, std::string_view by
 PutResult S3Store::put_whole(const Write& write) {
   auto r = request("PutObject", "PUT", write.name);
   r.headers = write.condition;
+  r.headers.insert(r.headers.end(), write.lock.begin(), write.lock.end());
   r.headers.emplace_back(kMarkHeader, write.mark);
+  r.with_md5 = !write.lock.empty();
   set_body(r, write.parts, 0, write.size);
   return judge(write, client_.send(std::move(r)));
 }
 
 PutResult S3Store::put_in_parts(const Write& write) {
-  Upload upload(*this, write.name, write.mark);
+  Upload upload(*this, write.name, write.mark, write.lock);
   upload.send(write.parts, write.size);
   return judge(write, upload.complete(write.condition));
 }
@@ -318,7 +358,7 @@ void S3Store::list(const std::string& prefix, const std::function<void(const Obj
   std::vector<ObjectInfo> found;
   std::string token;
   do {
-    auto listing = page(prefix, token);
+    auto listing = past_ ? S3Listing{past_->list(prefix_ + prefix), ""} : page(prefix, token);
     for (auto& info : listing.objects) {
       if (!info.name.starts_with(prefix_ + prefix)) continue;
       info.name.erase(0, prefix_.size());
@@ -344,6 +384,7 @@ S3Listing S3Store::page(const std::string& prefix, const std::string& token) {
 }
 
 bool S3Store::remove(const std::string& name) {
+  refuse_in_the_past(name);
   if (!stat(name)) return false;
   auto response = client_.send(request("DeleteObject", "DELETE", name));
   if (!response.ok() && !is_absent(response)) {
@@ -352,12 +393,50 @@ bool S3Store::remove(const std::string& name) {
   return true;
 }
 
-std::optional<ObjectInfo> S3Store::stat(const std::string& name) {
+std::optional<S3Response> S3Store::head(const std::string& name) {
   check_name(name);
-  auto response = client_.send(request("HeadObject", "HEAD", name));
+  auto r = request("HeadObject", "HEAD", name);
+  if (!set_version(r)) return std::nullopt;
+  auto response = client_.send(std::move(r));
   if (is_absent(response)) return std::nullopt;
   if (!response.ok()) throw s3_error(response, subject(name), "cannot look at it");
-  return ObjectInfo{name, whole_size(response, subject(name)), plain_etag(response.header("etag"))};
+  return response;
+}
+
+std::optional<ObjectInfo> S3Store::stat(const std::string& name) {
+  const auto response = head(name);
+  if (!response) return std::nullopt;
+  return ObjectInfo{name, whole_size(*response, subject(name)),
+                    plain_etag(response->header("etag"))};
+}
+
+std::optional<Timestamp> S3Store::locked_until(const std::string& name) {
+  const auto response = head(name);
+  if (!response) return std::nullopt;
+  const auto until = parse_timestamp(response->header("x-amz-object-lock-retain-until-date"));
+  return until && *until > clock_.now() ? until : std::nullopt;
+}
+
+// Of the version that was looked at: another one that is put meanwhile is not ours to lock.
+bool S3Store::lock_until(const std::string& name, Timestamp until) {
+  if (!lock_) return ObjectStore::lock_until(name, until);
+  refuse_in_the_past(name);
+  const auto seen = head(name);
+  if (!seen) return false;
+  const auto before = parse_timestamp(seen->header("x-amz-object-lock-retain-until-date"));
+  if (before && *before >= until) return true;
+  const auto document = retention_document(lock_->mode, until);
+  auto r = request("PutObjectRetention", "PUT", name);
+  r.query = {{"retention", ""}};
+  if (auto id = seen->header("x-amz-version-id"); !id.empty()) {
+    r.query.emplace_back("versionId", id);
+  }
+  r.body = document;
+  r.with_md5 = true;
+  auto response = client_.send(std::move(r));
+  if (is_absent(response)) return false;
+  if (!response.ok()) throw s3_error(response, subject(name), "cannot lock it");
+  return true;
 }
 
 }  // namespace lifeboat::store
