@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/log_position.hpp"
 #include "cli/logbook_cat.hpp"
 #include "cli/output.hpp"
 #include "cli/session.hpp"
@@ -12,6 +13,22 @@
 
 namespace lifeboat::cli {
 namespace {
+
+void print_logs(const vault::Logbook& logbook);
+nlohmann::json logs_json(const vault::Logbook& logbook);
+
+// Lists the logs that the logbook holds, with what is missing of them.
+int list_logs(const Globals& globals) {
+  Session session(globals);
+  auto vault = recovery::open_vault(session.config());
+  auto logbook = vault::Logbook::load(vault.vault);
+  if (globals.json) {
+    print_document(logs_json(logbook));
+  } else {
+    print_logs(logbook);
+  }
+  return logbook.lost() ? exit_code(Code::corrupt) : 0;
+}
 
 void print_logs(const vault::Logbook& logbook);
 nlohmann::json logs_json(const vault::Logbook& logbook);
@@ -43,6 +60,7 @@ void print_logs(const vault::Logbook& logbook) {
                to_string(log.min_time), to_string(log.max_time)});
     if (log.gaps == 0) continue;
     for (const auto& hole : logbook.coverage(log.log).holes) {
+      if (hole.pruned) continue;
       gaps += fmt::format("gap [{}, {}) in {}: {}\n", position_text(log.log, hole.range.from),
                           position_text(log.log, hole.range.to), log.log.value,
                           hole.recorded ? hole.why : "missing, and not recorded as lost");
@@ -62,6 +80,7 @@ nlohmann::json holes_json(const vault::Logbook& logbook, const vault::LogName& l
     out.push_back({{"from", hole.range.from.value},
                    {"to", hole.range.to.value},
                    {"recorded", hole.recorded},
+                   {"pruned", hole.pruned},
                    {"why", hole.why}});
   }
   return out;

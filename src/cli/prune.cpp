@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.hpp"
+#include "cli/log_position.hpp"
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
@@ -20,21 +21,38 @@ struct PruneWords {
   std::vector<std::string> drop;
 };
 std::set<std::string> points_of(const vault::Vault& vault, const std::vector<std::string>& wanted);
+// What goes of the logbook, log by log.
+void print_logs(const std::vector<vault::LogPruning>& logs, bool dry_run) {
+  Table table({"LOG", "BEGINS AT", dry_run ? "WOULD BEGIN AT" : "WILL BEGIN AT", "BYTES", "WHY"});
+  for (const auto& one : logs) {
+    const auto& verdict = one.verdict;
+    std::string why = verdict.why;
+    if (verdict.kept.size() > 1) {
+      why += fmt::format("; {} ranges before it stay for older points", verdict.kept.size() - 1);
+    }
+    table.row({verdict.log.value, position_text(verdict.log, one.first),
+               position_text(verdict.log, verdict.kept.back().from), format_bytes(one.bytes), why});
+  }
+  if (!table.empty()) print_data(table.text());
+}
+
 void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now);
-nlohmann::json report_json(const vault::PruneReport& report, bool dry_run);
+void print_keeping(const recovery::PruneResult& result);
+nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run);
 
 // Drops what retention does not keep, and deletes what is due.
 int prune(const Globals& globals, PruneWords words) {
   Session session(globals);
   auto vault = recovery::open_vault(session.config());
   words.request.drop = points_of(vault.vault, words.drop);
-  auto report = recovery::prune(session.context(), vault.vault, words.request);
+  auto result = recovery::prune(session.context(), vault.vault, words.request);
   if (globals.json) {
-    print_document(report_json(report, words.request.dry_run));
+    print_document(report_json(result, words.request.dry_run));
   } else {
-    print_report(report, words.request.dry_run, session.clock().now());
+    print_report(result.report, words.request.dry_run, session.clock().now());
+    print_keeping(result);
   }
-  return report.problems.empty() ? 0 : exit_code(Code::corrupt);
+  return result.report.problems.empty() ? 0 : exit_code(Code::corrupt);
 }
 
 // Broken ones too, which nothing else resolves: by their whole ids.
@@ -59,6 +77,7 @@ std::string amount(const vault::PruneWord& word) {
   if (!word.outside.empty()) {
     out += fmt::format(", {} of ClickHouse's backups", word.outside.size());
   }
+  if (!word.logs.empty()) out += fmt::format(", a part of {} logs", word.logs.logs().size());
   return out;
 }
 
@@ -91,6 +110,12 @@ void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now)
   for (const auto& one : report.broken) table.row({one.id, "BROKEN", one.problem});
   for (const auto& one : report.unfinished) table.row({one.id, "no point", describe(one)});
   if (!table.empty()) print_data(table.text());
+  for (const auto& name : report.unpublished) {
+    print_data(
+        "ClickHouse's backup " + name +
+        " is of a point that was not published: it goes a grace period after that is given up\n");
+  }
+  print_logs(report.logs, dry_run);
   for (const auto& step : report.steps) print_data(line_of(step, now) + "\n");
   for (const auto& id : report.revoked)
     say("revoked, as its backup was not finished in time: " + id);
@@ -98,18 +123,47 @@ void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now)
   if (dry_run) say("nothing was changed");
 }
 
+void print_keeping(const recovery::PruneResult& result) {
+  if (result.rewritten + result.removed == 0) return;
+  print_data(fmt::format("logbook: {} objects replaced without what was pruned, {} removed\n",
+                         result.rewritten, result.removed));
+}
+
+nlohmann::json logs_json(const std::vector<vault::LogPruning>& logs) {
+  auto out = nlohmann::json::array();
+  for (const auto& one : logs) {
+    auto kept = nlohmann::json::array();
+    for (const auto& range : one.verdict.kept) {
+      kept.push_back({{"from", range.from.value}});
+      if (range.to < vault::kLastPosition) kept.back()["to"] = range.to.value;
+    }
+    out.push_back({{"log", one.verdict.log.value},
+                   {"first", one.first.value},
+                   {"next", one.next.value},
+                   {"kept", std::move(kept)},
+                   {"bytes", one.bytes.value},
+                   {"why", one.verdict.why}});
+  }
+  return out;
+}
+
 std::string_view to_string(vault::PruneStep::State state) {
   using State = vault::PruneStep::State;
   return state == State::planned ? "planned" : state == State::waits ? "waits" : "finished";
 }
 
-nlohmann::json report_json(const vault::PruneReport& report, bool dry_run) {
+nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run) {
+  const auto& report = result.report;
   nlohmann::json out = {{"dry_run", dry_run},
                         {"points", nlohmann::json::array()},
                         {"broken", nlohmann::json::array()},
                         {"dropped", report.dropped},
                         {"revoked", report.revoked},
                         {"steps", nlohmann::json::array()},
+                        {"logs", logs_json(report.logs)},
+                        {"rewritten", result.rewritten},
+                        {"removed", result.removed},
+                        {"unpublished_backups", report.unpublished},
                         {"problems", report.problems}};
   for (const auto& one : report.points) {
     out["points"].push_back({{"id", one.point.id}, {"keep", one.keep}, {"why", one.reasons}});
@@ -123,7 +177,8 @@ nlohmann::json report_json(const vault::PruneReport& report, bool dry_run) {
                           {"packs", step.word.packs},
                           {"bytes", step.word.bytes.value},
                           {"snapshots", step.word.snapshots},
-                          {"clickhouse_backups", step.word.outside}};
+                          {"clickhouse_backups", step.word.outside},
+                          {"logs", to_json(step.word.logs)}};
     if (step.state == vault::PruneStep::State::waits) {
       row["due"] = lifeboat::to_string(step.due);
       row["waits_for"] = step.open;

@@ -14,6 +14,7 @@
 #include "recovery/archive.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/restore_lock.hpp"
+#include "recovery/unpublished_backups.hpp"
 #include "vault/logbook.hpp"
 #include "vault/prune_word.hpp"
 
@@ -54,6 +55,17 @@ class BackupLock {
   Fd fd_;
 };
 
+// Nothing is left of an unfinished point, nor of its BACKUP, which only the point's name leads to:
+// it goes last. False: it was published.
+bool withdraw(const Context& c, const vault::Vault& vault, const std::string& id) {
+  const auto now = c.clock.now();
+  const auto revoked = vault::revoke_point(vault, id, now, "it was withdrawn by its backup");
+  if (revoked == vault::Revoked::published) return false;
+  remove_unpublished_backups(c.config, id);
+  vault::withdraw_point(vault, id, now);
+  return true;
+}
+
 // The point in the vault while it is being taken: open from the beginning, withdrawn unless it is
 // published.
 class OpenPoint {
@@ -72,7 +84,7 @@ class OpenPoint {
   ~OpenPoint() {
     if (published_) return;
     try {
-      if (vault::withdraw_point(vault_, point.id, c_.clock.now()) == vault::Revoked::published) {
+      if (!withdraw(c_, vault_, point.id)) {
         c_.reporter.note("point " + point.id + " was written all the same");
       }
     } catch (const std::exception& error) {
@@ -100,7 +112,7 @@ void withdraw_own(const Context& c, const vault::Vault& vault) {
   for (const auto& one : vault::list_all_points(vault).unfinished) {
     if (one.host != host_name() || one.folder != c.config.state.string()) continue;
     try {
-      vault::withdraw_point(vault, one.id, c.clock.now());
+      withdraw(c, vault, one.id);
       spdlog::info("withdrew point {}, which an interrupted backup had left unfinished", one.id);
     } catch (const Error& error) {  // who may not delete leaves it to prune
       if (error.code() != Code::denied) throw;
@@ -108,9 +120,14 @@ void withdraw_own(const Context& c, const vault::Vault& vault) {
   }
 }
 
+Error lacks_wal(const vault::LogName& log, const std::string& why) {
+  return Error(Code::failed, log.value, "the logbook lacks WAL that the base backup needs: " + why,
+               "run `lifeboat backup` again; `lifeboat check` says whether the slot keeps WAL");
+}
+
 // Waits until the logbook holds the WAL that makes the base backup consistent.
 void wait_for_wal(const Context& c, const vault::Vault& vault, const nlohmann::json& document,
-                  const Archiver* archiver) {
+                  const vault::PrunedLogs& condemned, const Archiver* archiver) {
   vault::RecoveryPoint logs;
   logs.stores["postgres"] = document;
   auto logbook = vault::Logbook::load(vault);
@@ -124,11 +141,18 @@ void wait_for_wal(const Context& c, const vault::Vault& vault, const nlohmann::j
       c.cancel.check();
       logbook.refresh();
     }
-    for (const auto& hole : logbook.coverage(need.log).holes) {
+    const auto coverage = logbook.coverage(need.log);
+    for (const auto& hole : coverage.holes) {
       if (hole.range.to <= need.position || hole.range.from >= *need.until) continue;
-      throw Error(Code::failed, need.log.value,
-                  "the logbook lacks WAL that the base backup needs: " + hole.why,
-                  "run `lifeboat backup` again; `lifeboat check` says whether the slot keeps WAL");
+      throw lacks_wal(need.log, hole.why);
+    }
+    const vault::Ranges wanted{{need.position, *need.until}};
+    const auto* left = condemned.left_of(need.log);
+    if (left != nullptr && !vault::subtract(wanted, *left).empty()) {
+      throw lacks_wal(need.log, "it is about to be pruned");
+    }
+    if (!vault::subtract(wanted, coverage.ranges).empty()) {
+      throw lacks_wal(need.log, "it begins later");
     }
   }
 }
@@ -186,6 +210,7 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   // The words are read before the packs are listed, and after the point is open (docs/prune.md).
   vault::ChunkOptions chunk_options;
   chunk_options.absent = vault::condemned_packs(vault);
+  const auto condemned = vault::condemned_logs(vault);
   vault::Chunks chunks(vault, chunk_options);
   if (config.zookeeper) {
     step(c, "zookeeper", "Copy ZooKeeper's tree",
@@ -207,7 +232,7 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   }
   if (config.postgres) {
     step(c, "wal", "Wait for the WAL of the base backup", [&] {
-      wait_for_wal(c, vault, point.stores["postgres"], archiver ? &*archiver : nullptr);
+      wait_for_wal(c, vault, point.stores["postgres"], condemned, archiver ? &*archiver : nullptr);
     });
   }
   if (archiver) {

@@ -322,6 +322,7 @@ RetentionConfig retention_section(Section s) {
   keep.monthly = s.number("keep_monthly", kMost);
   keep.within = s.duration("keep_within", keep.within, Millis(1000));
   keep.labels = s.list("keep_labels", {});
+  keep.logbook = s.duration("keep_logbook", keep.logbook, Millis(1000));
   c.grace = s.duration("grace", c.grace, Millis(1000));
   s.finish();
   if (keep.empty()) {

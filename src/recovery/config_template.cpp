@@ -27,9 +27,11 @@ flush_interval: 5s
 # logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
 # What `lifeboat prune` keeps (`lifeboat run` prunes once a day then); without this section nothing is ever
 # dropped. The newest point of each hour, day, week, month (UTC) counts, from the newest point back; labels
-# that are named keep their points. grace: what is dropped can be read so long; a backup must not take longer.
+# that are named keep their points. keep_logbook: all can be brought back to any moment that is no older than
+# this, and the logbook of before goes, but for what the kept points need; without it all of the logbook stays.
+# grace: what is dropped can be read so long; a backup must not take longer.
 # retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12, keep_within: 2d,
-#             keep_labels: [before-upgrade], grace: 24h}
+#             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h}
 # `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.
 # alarm_before: 1h
 # Prometheus' endpoint of `lifeboat run`; without it there is none.

@@ -84,7 +84,7 @@ void check_vault(const Context& c, Findings& f) {
     check_encryption(c, open.vault, f);
     auto logbook = vault::Logbook::load(open.vault);
     for (const auto& damaged : logbook.damaged()) {
-      auto level = damaged.is_summary() ? Finding::Level::warning : Finding::Level::problem;
+      auto level = damaged.costs_nothing() ? Finding::Level::warning : Finding::Level::problem;
       f.add("vault", "logbook", level, damaged.error.what(),
             "`lifeboat verify` says what it costs");
     }

@@ -21,9 +21,11 @@ nlohmann::json to_json(const KafkaDocument& document) {
                       {"replication", t.replication},
                       {"configs", t.configs}});
   }
-  return {{"cluster_id", document.cluster_id},
-          {"topics", std::move(topics)},
-          {"groups", to_json(document.groups)}};
+  nlohmann::json out = {{"cluster_id", document.cluster_id},
+                        {"topics", std::move(topics)},
+                        {"groups", to_json(document.groups)}};
+  if (document.starts) out["starts"] = *document.starts;
+  return out;
 }
 
 KafkaDocument kafka_document_from_json(const nlohmann::json& json) {
@@ -38,6 +40,7 @@ KafkaDocument kafka_document_from_json(const nlohmann::json& json) {
       }
       out.topics.push_back(std::move(topic));
     }
+    if (json.contains("starts")) json.at("starts").get_to(out.starts.emplace());
     out.groups = group_offsets_from_json(json.at("groups"));
     return out;
   } catch (const nlohmann::json::exception& e) {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct KafkaDocument {
   std::string cluster_id;
   std::vector<SavedTopic> topics;  // without internal ones, by name
   GroupOffsets groups;
+  // "<topic id>/<topic>" of each topic that is archived -> where its partitions' logs began then,
+  // -1 when that was not known. None in documents of before there was this.
+  std::optional<std::map<std::string, std::vector<std::int64_t>>> starts;
 
   const SavedTopic* topic(const std::string& name) const;  // nullptr: not there
 };

@@ -15,6 +15,8 @@ constexpr Millis kTick{1000};
 constexpr Millis kMostBetween{600'000};
 constexpr int kNice = 10;
 
+}  // namespace
+
 vault::KeeperOptions keeper_options(const Config& config) {
   vault::KeeperOptions options;
   options.merge.after = config.logbook.merge_after;
@@ -22,8 +24,6 @@ vault::KeeperOptions keeper_options(const Config& config) {
   options.remove_after = config.logbook.remove_after;
   return options;
 }
-
-}  // namespace
 
 LogbookKeeping::LogbookKeeping(const Context& context, vault::Vault vault)
     : context_(context),
@@ -56,9 +56,11 @@ void LogbookKeeping::round(const vault::LogbookWriter& writer, const Cancel& can
   try {
     auto kept = keeper_.keep({writer.incarnation()}, cancel);
     for (const auto& problem : kept.problems) spdlog::error("logbook: {}", problem);
-    if (kept.summaries + kept.merged + kept.removed == 0) return;
-    spdlog::info("logbook: {} objects merged, {} removed that were merged before, {} summaries",
-                 kept.merged, kept.removed, kept.summaries);
+    if (kept.summaries + kept.merged + kept.rewritten + kept.removed == 0) return;
+    spdlog::info(
+        "logbook: {} objects merged, {} replaced without what was pruned, {} removed that were "
+        "replaced before, {} summaries",
+        kept.merged, kept.rewritten, kept.removed, kept.summaries);
   } catch (const Error& error) {
     if (error.code() == Code::cancelled) return;
     spdlog::warn("logbook: merging is tried again later: {}", error.what());

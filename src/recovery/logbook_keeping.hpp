@@ -5,6 +5,8 @@
 
 namespace lifeboat::recovery {
 
+vault::KeeperOptions keeper_options(const Config& config);
+
 // The logbook's keeper beside an archiver: summaries as objects come, small old objects merged now
 // and then. What it cannot do is logged and tried again; archiving does not wait for it.
 class LogbookKeeping {

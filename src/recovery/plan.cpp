@@ -205,6 +205,7 @@ Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& r
   refuse_occupied(plan);
   const auto foreseen = foresee(c, vault, point, plan);
   plan.warnings = foreseen.warnings;
+  plan.point_only = foreseen.point_only;
   plan.steps = steps_for(request.stores, clickhouse_lives, kafka_lives, foreseen.fill, plan.kafka);
   return plan;
 }
@@ -217,6 +218,7 @@ nlohmann::json to_json(const Plan& plan) {
   if (plan.accept_loss) out["accept_loss"] = true;
   if (plan.stores.contains(Store::kafka)) out["kafka"] = to_string(plan.kafka);
   if (plan.to) out["to"] = plan.to->value;
+  if (plan.point_only) out["point_only"] = true;
   out["stores"] = nlohmann::json::array();
   for (Store s : plan.stores) out["stores"].push_back(to_string(s));
   out["steps"] = nlohmann::json::array();
@@ -249,6 +251,7 @@ Plan plan_from_json(const nlohmann::json& json) {
     json.at("overwrite").get_to(plan.overwrite);
     json.at("warnings").get_to(plan.warnings);
     plan.accept_loss = json.value("accept_loss", false);
+    plan.point_only = json.value("point_only", false);
     if (json.contains("to")) plan.to = Timestamp(json.at("to").get<std::int64_t>());
     for (const auto& s : json.at("stores")) plan.stores.insert(store_of(s));
     if (plan.stores.contains(Store::kafka)) {
@@ -277,6 +280,7 @@ std::string describe(const Plan& plan) {
     out += plan.kafka == KafkaWay::seed ? "  Kafka by seeding the brokers' disks: same offsets\n"
                                         : "  Kafka by producing anew: new offsets, translated\n";
   }
+  if (plan.point_only) out += "  PostgreSQL as the point has it, not later\n";
   out += plan.to ? fmt::format("  PostgreSQL up to {}\n", to_string(*plan.to)) : "";
   for (const auto& t : plan.targets) {
     out += fmt::format("  into {} {}{}\n", to_string(t.store), t.name,

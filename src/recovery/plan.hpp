@@ -52,6 +52,7 @@ struct Plan {
   std::string point;  // id
   std::set<Store> stores;
   std::optional<Timestamp> to;
+  bool point_only = false;  // PostgreSQL ends with the point itself: later WAL was pruned
   std::set<std::string> overwrite;
   bool accept_loss = false;
   KafkaWay kafka = KafkaWay::produce;

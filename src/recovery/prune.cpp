@@ -6,6 +6,11 @@
 #include "base/host.hpp"
 #include "clickhouse/snapshot.hpp"
 #include "recovery/clickhouse_document.hpp"
+#include "recovery/extent_facts.hpp"
+#include "recovery/log_names.hpp"
+#include "recovery/logbook_keeping.hpp"
+#include "recovery/targets.hpp"
+#include "recovery/unpublished_backups.hpp"
 #include "store/probe.hpp"
 
 namespace lifeboat::recovery {
@@ -32,17 +37,82 @@ std::vector<std::string> outside_of(const vault::RecoveryPoint& point) {
 }
 
 void remove_backup(const Context& c, const std::string& name) {
-  const auto* config = c.config.clickhouse ? &*c.config.clickhouse : nullptr;
-  std::error_code error;
-  if (config == nullptr || !std::filesystem::is_directory(config->backup_path, error)) {
+  const auto place = visible_backups(c.config);
+  if (!place) {
     c.reporter.note("ClickHouse's backup " + name +
                     " stays on its disk, which can't be seen here: remove its folder there");
     return;
   }
-  clickhouse::remove_backup({config->backup_disk, config->backup_path}, name);
+  clickhouse::remove_backup(*place, name);
 }
 
-vault::PruneOptions options_of(const Context& c, const PruneRequest& request) {
+vault::LogName log_of(const std::string& cluster, const std::string& topic_id,
+                      const std::string& topic, std::int32_t partition) {
+  return log_name({cluster, topic_id, topic, PartitionId(partition)});
+}
+
+// A point keeps of Kafka all that the brokers held then, so that a lost Kafka comes back with it;
+// compacted topics are kept from their beginning on, as the brokers do.
+void add_kafka_starts(const KafkaDocument& document, Timestamp created, vault::PointLogs& logs) {
+  for (const auto& [topic, starts] : *document.starts) {
+    const auto slash = topic.find('/');
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+      const Position start(std::max<std::int64_t>(starts[i], 0));
+      logs.starts.push_back({log_of(document.cluster_id, topic.substr(0, slash),
+                                    topic.substr(slash + 1), static_cast<std::int32_t>(i)),
+                             start,
+                             {}});
+    }
+  }
+  logs.starts.push_back({groups_log_name(document.cluster_id), Position(created.value), {}});
+}
+
+void add_cut(const ClickHouseDocument& document, vault::PointLogs& logs) {
+  const auto& cut = document.cut;
+  for (const auto& [group, offsets] : cut.cut) {
+    for (const auto& [tp, offset] : offsets) {
+      const auto id = cut.topic_ids.find(tp.topic);
+      if (id == cut.topic_ids.end()) continue;
+      logs.starts.push_back({log_of(cut.cluster_id, id->second, tp.topic, tp.partition.value),
+                             Position(offset.value),
+                             {}});
+    }
+  }
+}
+
+void add_log_starts(vault::Chunks& chunks, const vault::Vault& vault,
+                    const vault::RecoveryPoint& point, vault::PointLogs& logs) {
+  bool known = false;
+  if (point.stores.contains("kafka")) {
+    const auto document = read_kafka_document(chunks, vault, point);
+    known = document.starts.has_value();
+    if (known) add_kafka_starts(document, point.created, logs);
+  }
+  if (point.stores.contains("clickhouse")) {
+    add_cut(clickhouse_document_from_json(point.stores["clickhouse"]), logs);
+  }
+  if (!known && (point.stores.contains("kafka") || point.stores.contains("clickhouse"))) {
+    logs.silent = {"kafka", "kafka-groups"};
+  }
+}
+
+// One that cannot be read keeps all of its kind.
+void add_all_log_starts(const vault::Vault& vault,
+                        const std::vector<const vault::RecoveryPoint*>& points,
+                        std::vector<vault::PointLogs>& logs) {
+  vault::Chunks chunks(vault);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    try {
+      add_log_starts(chunks, vault, *points[i], logs[i]);
+    } catch (const Error& error) {
+      if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+      logs[i].silent = {"kafka", "kafka-groups"};
+    }
+  }
+}
+
+vault::PruneOptions options_of(const Context& c, const vault::Vault& vault,
+                               const PruneRequest& request) {
   const auto& retention = retention_of(c.config);
   vault::PruneOptions options;
   options.policy = retention.points;
@@ -51,7 +121,13 @@ vault::PruneOptions options_of(const Context& c, const PruneRequest& request) {
   options.dry_run = request.dry_run;
   options.nobody_else_writes = request.nobody_else_writes;
   options.host = host_name();
+  options.log_starts = [&vault](const auto& points, auto& logs) {
+    add_all_log_starts(vault, points, logs);
+  };
   options.outside = outside_of;
+  options.outside_unfinished = [&c](const vault::UnfinishedPoint& point) {
+    return unpublished_backups(c.config, point.id);
+  };
   options.remove_outside = [&c](const std::string& name) { remove_backup(c, name); };
   options.progress = [&c](const vault::PruneProgress& p) {
     c.reporter.progress(p.doing, p.done, p.total, "objects");
@@ -59,12 +135,23 @@ vault::PruneOptions options_of(const Context& c, const PruneRequest& request) {
   return options;
 }
 
+// Where nobody archives, or beside whoever does: a round of the logbook's keeper.
+void keep_logbook(const Context& c, const vault::Vault& vault, PruneResult& result) {
+  vault::LogbookKeeper keeper(vault, keeper_options(c.config), log_policy(), c.clock, c.random);
+  auto kept = keeper.keep({}, c.cancel);
+  result.rewritten = kept.rewritten;
+  result.removed = kept.removed;
+  auto& problems = result.report.problems;
+  problems.insert(problems.end(), kept.problems.begin(), kept.problems.end());
+}
+
 }  // namespace
 
-vault::PruneReport prune(const Context& c, const vault::Vault& vault, const PruneRequest& request) {
-  auto options = options_of(c, request);
+PruneResult prune(const Context& c, const vault::Vault& vault, const PruneRequest& request) {
+  auto options = options_of(c, vault, request);
   if (!request.dry_run) probe_once(c, vault.store());
-  auto report = vault::prune(vault, options, c.clock, c.random, c.cancel);
+  PruneResult result{vault::prune(vault, options, c.clock, c.random, c.cancel)};
+  auto& report = result.report;
   options.only_finish = true;
   while (request.wait && report.due && report.problems.empty()) {
     auto left = *report.due - c.clock.now();
@@ -77,7 +164,9 @@ vault::PruneReport prune(const Context& c, const vault::Vault& vault, const Prun
     report.revoked.insert(report.revoked.end(), later.revoked.begin(), later.revoked.end());
   }
   c.cancel.check();
-  return report;
+  const bool window = options.policy.logbook.count() > 0;
+  if (window && request.keep_logbook && !request.dry_run) keep_logbook(c, vault, result);
+  return result;
 }
 
 }  // namespace lifeboat::recovery

@@ -12,13 +12,20 @@ struct PruneRequest {
   bool dry_run = false;
   bool wait = false;  // until what this run named is deleted
   bool nobody_else_writes = false;
+  bool keep_logbook =
+      true;  // write the logbook anew without what was pruned: `run` does that itself
   std::set<std::string> drop;  // points, by id
 };
 
+struct PruneResult {
+  vault::PruneReport report;
+  std::size_t rewritten = 0;  // objects of the logbook that were replaced without what was pruned
+  std::size_t removed = 0;    // objects of the logbook
+};
+
 // Drops what `retention` in lifeboat.yaml does not keep, and deletes what earlier runs named and
-// nothing uses any more: content in the vault, and ClickHouse's backups beside it. Error(config)
-// without that section.
-vault::PruneReport prune(const Context& context, const vault::Vault& vault,
-                         const PruneRequest& request);
+// nothing uses any more: content in the vault, what the logbook has beyond its window, and
+// ClickHouse's backups beside it. Error(config) without that section.
+PruneResult prune(const Context& context, const vault::Vault& vault, const PruneRequest& request);
 
 }  // namespace lifeboat::recovery

@@ -135,10 +135,11 @@ std::vector<Missing> missing_of(const vault::Logbook& logbook,
                          std::min(range.until, Offset(to.value))};
     if (part.from < part.until) missing.push_back({part, why});
   };
-  add(Position(0), summary.first, "lies before what is archived");
+  add(Position(0), summary.first,
+      summary.pruned ? "lies before what is kept: it was pruned" : "lies before what is archived");
   for (const auto& hole : logbook.coverage(summary.log).holes) {
     add(hole.range.from, hole.range.to,
-        hole.recorded ? hole.why : "missing, and not recorded as lost");
+        hole.recorded || hole.pruned ? hole.why : "missing, and not recorded as lost");
   }
   add(summary.next, Position(INT64_MAX), "lies behind what is archived");
   return missing;

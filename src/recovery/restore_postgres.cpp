@@ -103,6 +103,7 @@ void postgres_recovery(RestoreSession& s) {
   words.insert(words.end(), {"%f", "%p"});
   target.restore_command = postgres::make_restore_command(words);
   target.target_time = s.plan.to;
+  target.immediate = s.plan.point_only;
   postgres::write_recovery_settings(config.data_directory, target, config.os_user);
   if (s.context.config.vault.s3) {
     s.context.reporter.note(

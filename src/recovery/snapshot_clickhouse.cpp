@@ -8,6 +8,7 @@
 #include "recovery/backup.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/restore_lock.hpp"
+#include "recovery/unpublished_backups.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -112,7 +113,7 @@ Taken bounded_cut(const Context& c, clickhouse::Client& client, clickhouse::CutR
   Taken out;
   out.cut.exact = false;
   for (const auto& g : request.groups) out.cut.cut[g] = broker.complete(g, broker.committed(g));
-  request.name += "-bounded";
+  request.name += kBoundedSuffix;
   out.backup_id =
       clickhouse::start_backup(client, request.place, request.name, request.backup_tables);
   clickhouse::wait_pinned(client, out.backup_id, Deadline::after(request.pin_within), c.cancel);

@@ -106,6 +106,44 @@ void foresee_cut(const Context& c, const ClickHouseDocument& document,
   }
 }
 
+// True: the WAL that follows the point's own was pruned.
+bool foresee_postgres(const vault::Vault& vault, const vault::RecoveryPoint& point,
+                      const Plan& plan, std::vector<std::string>& warnings) {
+  vault::RecoveryPoint postgres;
+  postgres.stores["postgres"] = point.stores.at("postgres");
+  const auto logbook = vault::Logbook::load(vault);
+  bool pruned = false;
+  for (const auto& start : vault::logs_of(postgres)) {
+    const vault::Ranges later{{start.until.value_or(start.position), vault::kLastPosition}};
+    pruned = pruned || !vault::subtract(later, logbook.left(start.log)).empty();
+  }
+  if (!pruned) return false;
+  if (plan.to) {
+    throw Error(Code::refused, "point " + point.id,
+                "PostgreSQL can be brought back to this point itself, and not to a later time: it "
+                "lies before the window that `retention: {keep_logbook: …}` keeps of the logbook",
+                "leave --to away, or choose a later point (`lifeboat points`)");
+  }
+  warnings.push_back(
+      "PostgreSQL comes back as it was when the point was taken: the WAL that follows was pruned");
+  return true;
+}
+
+// Where topics begin of which the logbook does not hold all any more.
+void foresee_pruned(const ChosenTopic& chosen, std::vector<std::string>& warnings) {
+  std::vector<std::string> begins;
+  for (const auto& summary : chosen.summaries) {
+    if (!summary.pruned) continue;
+    const auto log = *parse_kafka_log(summary.log);
+    begins.push_back(fmt::format("{} from offset {} on", log.partition, summary.first));
+  }
+  if (begins.empty()) return;
+  warnings.push_back(
+      fmt::format("topic {}: what lay before the logbook's window was pruned; "
+                  "partition {}",
+                  chosen.topic.name, fmt::join(begins, ", ")));
+}
+
 void foresee_kafka(const vault::Vault& vault, const vault::RecoveryPoint& point,
                    std::vector<std::string>& warnings) {
   auto logbook = load_history(vault);
@@ -118,8 +156,10 @@ void foresee_kafka(const vault::Vault& vault, const vault::RecoveryPoint& point,
           "topic {} was made after the point: its configuration is not known, defaults are used",
           chosen.topic.name));
     }
+    foresee_pruned(chosen, warnings);
     for (const auto& log : chosen.logs) {
       for (const auto& hole : logbook.coverage(log_name(log)).holes) {
+        if (hole.pruned) continue;
         warnings.push_back(fmt::format("{} lacks [{}, {}): {}", kafka::to_string(log),
                                        hole.range.from, hole.range.to, hole.why));
       }
@@ -223,6 +263,9 @@ Foreseen foresee(const Context& c, const vault::Vault& vault, const vault::Recov
                  const Plan& plan) {
   Foreseen out;
   auto& warnings = out.warnings;
+  if (plan.stores.contains(Store::postgres)) {
+    out.point_only = foresee_postgres(vault, point, plan, warnings);
+  }
   if (plan.stores.contains(Store::kafka)) foresee_kafka(vault, point, warnings);
   if (plan.stores.contains(Store::clickhouse) && !plan.stores.contains(Store::kafka)) {
     const auto document = clickhouse_document_from_json(point.stores.at("clickhouse"));
@@ -242,10 +285,17 @@ Foreseen foresee(const Context& c, const vault::Vault& vault, const vault::Recov
 }
 
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point) {
+  vault::Chunks chunks(vault);
+  return read_kafka_document(chunks, vault, point);
+}
+
+KafkaDocument read_kafka_document(vault::Chunks& chunks, const vault::Vault& vault,
+                                  const vault::RecoveryPoint& point) {
   auto id =
       vault::SnapshotId::parse(point.stores.value("/kafka/snapshot"_json_pointer, std::string()));
   if (!id) throw Error(Code::corrupt, "point " + point.id, "has no snapshot of Kafka");
-  auto text = vault::SnapshotReader(vault, *id).read_small("kafka.json");
+  auto text =
+      vault::SnapshotReader(chunks, vault::snapshot_name(vault, *id)).read_small("kafka.json");
   if (!text) throw Error(Code::corrupt, "Kafka's snapshot", "lacks kafka.json");
   return kafka_document_from_json(nlohmann::json::parse(*text));
 }

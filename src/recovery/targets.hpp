@@ -21,6 +21,7 @@ Target clickhouse_target(const Context& context, const std::vector<std::string>&
 struct Foreseen {
   std::vector<std::string> warnings;  // gaps, bounded cuts, what retention took
   bool fill = false;                  // retention passed the cut: the logbook fills the range
+  bool point_only = false;            // PostgreSQL can be had as the point has it, not later
 };
 // Error(refused) when the plan cannot work: what retention took is not in the logbook either (and
 // the plan does not accept that), the topics are others, somebody consumes.
@@ -29,6 +30,9 @@ Foreseen foresee(const Context& context, const vault::Vault& vault,
 
 // The point's documents.
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point);
+// With chunks that others read as well.
+KafkaDocument read_kafka_document(vault::Chunks& chunks, const vault::Vault& vault,
+                                  const vault::RecoveryPoint& point);
 
 // The logs out of which Kafka is made again: per topic the identity that was written last.
 struct ChosenTopic {

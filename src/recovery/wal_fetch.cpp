@@ -65,6 +65,10 @@ bool wal_fetch(const vault::Vault& vault, const std::string& name,
   Position end = start + static_cast<std::int64_t>(cluster.segment_size.value);
   auto held = logbook.next(log);
   if (!held || *held <= start) return false;
+  // What a point needs of older WAL ends where the point was consistent.
+  for (const auto& hole : logbook.coverage(log).holes) {
+    if (hole.pruned && start < hole.range.from) end = std::min(end, hole.range.from);
+  }
   std::string bytes = logbook.read_bytes(log, start, std::min(*held, end));
   bytes.resize(cluster.segment_size.value, '\0');
   write_file_durably(destination, bytes);

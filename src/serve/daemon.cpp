@@ -140,7 +140,7 @@ void PruneThread::run() {
 
 void PruneThread::prune() {
   recovery::Context context{outer_.config, outer_.clock, random_, cancel_, outer_.reporter};
-  const auto report = recovery::prune(context, vault_, {});
+  const auto report = recovery::prune(context, vault_, {.keep_logbook = false, .drop = {}}).report;
   for (const auto& problem : report.problems) spdlog::error("prune: {}", problem);
   for (const auto& id : report.revoked) {
     spdlog::warn("point {} was revoked: its backup was not finished in time", id);

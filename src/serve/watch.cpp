@@ -53,7 +53,7 @@ Watched Watch::look(const recovery::Context& context) {
     Watched::Log one{log.log.value, log.gaps, 0};
     if (log.gaps > 0) {
       for (const auto& hole : logbook.coverage(log.log).holes) {
-        one.missing += hole.range.to - hole.range.from;
+        if (!hole.pruned) one.missing += hole.range.to - hole.range.from;
       }
     }
     out.logs.push_back(std::move(one));

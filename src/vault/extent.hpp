@@ -63,8 +63,9 @@ struct Range {
 // the first position known to the last.
 struct Hole {
   Range range;
-  bool recorded = false;  // as a gap, all of it or a part; else something is missing unexpectedly
+  bool recorded = false;  // as a gap, all of it or a part
   std::string why;        // of the gap
+  bool pruned = false;    // given up by retention. Neither: something is missing unexpectedly
 };
 struct Coverage {
   std::vector<Range> ranges;

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = 1ull << 30;  // of one read_bytes()
 constexpr int kLooks = 5;                         // for an object that is gone
-constexpr Position kFirst{INT64_MIN};
-constexpr Position kEnd{INT64_MAX};
+constexpr Position kFirst = kFirstPosition;
+constexpr Position kEnd = kLastPosition;
 
 // A stretch of a log's history, and under which name it lies in the vault.
 struct Stretch {
@@ -40,10 +40,10 @@ class CoverageSum {
 
  private:
   void add(Range range, const Hole* hole) {
-    if (end_ && *end_ < range.from) sum_.holes.push_back({{*end_, range.from}, false, {}});
+    if (end_ && *end_ < range.from) sum_.holes.push_back({{*end_, range.from}, false, {}, false});
     end_ = range.to;
     if (hole != nullptr) {
-      sum_.holes.push_back({range, hole->recorded, hole->why});
+      sum_.holes.push_back({range, hole->recorded, hole->why, hole->pruned});
     } else if (!sum_.ranges.empty() && sum_.ranges.back().to == range.from) {
       sum_.ranges.back().to = range.to;
     } else {
@@ -193,7 +193,7 @@ struct Logbook::Impl {
   }
 
   // Bytes and objects count the logs of all stretches as a whole.
-  LogSummary summary(const LogName& name) const {
+  std::optional<LogSummary> summary(const LogName& name) const {
     std::optional<LogSummary> sum;
     for (const auto& stretch : stretches(name)) {
       const LogIndex* log = index.find(stretch.log);
@@ -210,9 +210,12 @@ struct Logbook::Impl {
       sum->min_time = std::min(sum->min_time, one.min_time);
       sum->max_time = std::max(sum->max_time, one.max_time);
       sum->next = one.next;
+      sum->pruned = sum->pruned || one.pruned;
     }
-    sum->gaps = coverage(name).holes.size();
-    return *sum;
+    if (!sum) return sum;
+    sum->gaps = static_cast<std::uint64_t>(
+        std::ranges::count_if(coverage(name).holes, [](const Hole& hole) { return !hole.pruned; }));
+    return sum;
   }
 
   [[noreturn]] void throw_missing(const LogName& name, Range range) {
@@ -228,8 +231,11 @@ struct Logbook::Impl {
         what += fmt::format("; [{}, {}) could not be had: {}", gap.from, gap.to, gap.why);
       }
     }
+    if (const auto* left = index.pruned().left_of(name); left && !meets(*left, range)) {
+      what += fmt::format("; it was pruned: the log is kept from {} on", left->back().from);
+    }
     for (const auto& object : index.damaged()) {
-      if (object.is_summary()) continue;
+      if (object.costs_nothing()) continue;
       what += "; " + object.object + " cannot be read and may have held it";
     }
     throw Error(Code::not_found, name.value, what,
@@ -259,7 +265,7 @@ std::vector<DamagedObject> Logbook::damaged() const {
 
 std::optional<DamagedObject> Logbook::lost() const {
   for (auto& one : damaged()) {
-    if (!one.is_summary()) return one;
+    if (!one.costs_nothing()) return one;
   }
   return std::nullopt;
 }
@@ -273,9 +279,13 @@ std::vector<LogSummary> Logbook::logs() const {
   std::lock_guard lock(impl_->mutex);
   std::vector<LogSummary> out;
   for (const auto& [name, log] : impl_->index.logs()) {
-    out.push_back(log.summary(name));
-    if (impl_->histories.contains(name)) out.back() = impl_->summary(name);
+    if (!impl_->histories.contains(name)) out.push_back(log.summary(name));
   }
+  // One of which only branches are left is there too.
+  for (const auto& [name, _] : impl_->histories) {
+    if (auto sum = impl_->summary(name)) out.push_back(std::move(*sum));
+  }
+  std::ranges::sort(out, {}, &LogSummary::log);
   return out;
 }
 
@@ -286,6 +296,7 @@ std::optional<Position> Logbook::next(const LogName& name) const {
     if (const LogIndex* log = impl_->index.find(stretch->log))
       return std::min(log->next(), stretch->to);
   }
+  if (const auto* left = impl_->index.pruned().left_of(name)) return left->back().from;
   return std::nullopt;
 }
 
@@ -333,6 +344,12 @@ std::vector<Gap> Logbook::gaps(const LogName& name) const {
     }
   }
   return out;
+}
+
+Ranges Logbook::left(const LogName& name) const {
+  std::lock_guard lock(impl_->mutex);
+  const auto* left = impl_->index.pruned().left_of(name);
+  return left == nullptr ? Ranges{{kFirst, kEnd}} : *left;
 }
 
 void Logbook::read(const LogName& log, Position from, Position to,

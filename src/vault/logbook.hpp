@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "vault/extent.hpp"
+#include "vault/ranges.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::vault {
@@ -22,6 +22,7 @@ struct LogSummary {
   std::uint64_t gaps = 0;     // holes between first and next, recorded or not
   Timestamp min_time;
   Timestamp max_time;
+  bool pruned = false;  // what lay before `first`, and perhaps more
 };
 
 // A whole extent, and which part of it is to be used: what is outside of [wanted_from, wanted_to)
@@ -47,8 +48,11 @@ struct OwnedExtent {
 struct DamagedObject {
   std::string object;
   Error error;
-  // With a damaged summary nothing is lost: the footers were read instead.
-  bool is_summary() const { return object.starts_with("index/"); }
+  // With a damaged summary nothing is lost: the footers were read instead; nor with a record of
+  // what was pruned.
+  bool costs_nothing() const {
+    return object.starts_with("index/") || object.starts_with("pruned/");
+  }
 };
 
 enum class Holes { refuse, skip };
@@ -93,6 +97,8 @@ class Logbook {
   // Sorted by base. Ranges of several writers may overlap.
   std::vector<Extent> extents(const LogName& log) const;
   std::vector<Gap> gaps(const LogName& log) const;
+  // What retention left of the log; when nothing was pruned, one range of all positions.
+  Ranges left(const LogName& log) const;
 
   // Visits the extents that cover [from, to), in order: the wanted parts follow each other without
   // overlap. When an extent is damaged, another writer's copy is used. A range that is missing:

@@ -40,8 +40,28 @@ void LogIndex::forget_unread() {
   unread_bytes = ByteCount(0);
 }
 
+// Whole extents are left out; one that lies across an edge is there, and told up to that.
+void LogIndex::leave_out_pruned() {
+  if (left.empty()) return;
+  std::erase_if(pieces, [&](const Piece& piece) {
+    return !meets(left, {piece.stored.extent.base, piece.stored.extent.next});
+  });
+  std::erase_if(gaps, [&](const Gap& gap) { return !meets(left, {gap.from, gap.to}); });
+  unread_ranges = intersect(unite(std::move(unread_ranges)), left);
+  if (unread_ranges.empty()) forget_unread();
+}
+
+// The first position from there on that was not pruned.
+Position LogIndex::visible(Position at) const {
+  for (const auto& range : left) {
+    if (at < range.to) return std::max(at, range.from);
+  }
+  return at;
+}
+
 void LogIndex::sort() {
   sorted = true;
+  leave_out_pruned();
   std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
     return a.stored.extent.base < b.stored.extent.base;
   });
@@ -67,7 +87,7 @@ Position LogIndex::first() const {
   if (!pieces.empty()) take(pieces.front().stored.extent.base);
   if (!unread_ranges.empty()) take(unread_ranges.front().from);
   if (!gaps.empty()) take(gaps.front().from);
-  return out.value_or(Position(0));
+  return visible(out.value_or(Position(0)));
 }
 
 Position LogIndex::next() const {
@@ -115,13 +135,15 @@ Coverage LogIndex::coverage() const {
     }
   }
   out.ranges = unite(std::move(ranges));
+  if (!left.empty()) out.ranges = intersect(out.ranges, left);
   if (out.ranges.empty() && gaps.empty()) return out;
-  Position at = first();
-  for (const auto& range : out.ranges) {
-    if (at < range.from) out.holes.push_back(hole({at, range.from}));
-    at = range.to;
+  for (const auto& range : subtract({{first(), next()}}, out.ranges)) {
+    const auto pruned = left.empty() ? Ranges() : subtract({range}, left);
+    for (const auto& part : pruned) out.holes.push_back({part, false, kWhyPruned, true});
+    for (const auto& part : subtract({range}, pruned)) out.holes.push_back(hole(part));
   }
-  if (at < next()) out.holes.push_back(hole({at, next()}));
+  std::sort(out.holes.begin(), out.holes.end(),
+            [](const Hole& a, const Hole& b) { return a.range.from < b.range.from; });
   return out;
 }
 
@@ -130,7 +152,10 @@ LogSummary LogIndex::summary(const LogName& name) const {
   out.log = name;
   out.first = first();
   out.next = next();
-  out.gaps = coverage().holes.size();
+  const auto holes = coverage().holes;
+  out.gaps = static_cast<std::uint64_t>(
+      std::count_if(holes.begin(), holes.end(), [](const Hole& hole) { return !hole.pruned; }));
+  out.pruned = !left.empty();
   out.bytes = unread_bytes;
   out.min_time = unread_min_time;
   out.max_time = unread_max_time;
@@ -152,7 +177,7 @@ LogSummary LogIndex::summary(const LogName& name) const {
 
 // The hole with what was recorded of it.
 Hole LogIndex::hole(Range range) const {
-  Hole out{range, false, ""};
+  Hole out{range, false, "", false};
   for (const auto& gap : gaps) {
     if (gap.to <= range.from || range.to <= gap.from) continue;
     out.recorded = true;
@@ -257,6 +282,9 @@ void LogbookIndex::rebuild() {
 // False when a summary turned out not to be usable.
 bool LogbookIndex::try_rebuild() {
   auto found = survey(vault_, unusable_);
+  // Afterwards: what was left out of the objects that were found is told by what is found now.
+  auto pruned = read_pruned(vault_);
+  pruned_ = std::move(pruned.logs);
   logs_.clear();
   objects_.clear();
   summaries_.clear();
@@ -264,6 +292,7 @@ bool LogbookIndex::try_rebuild() {
   replaced_ = std::move(found.replaced);
   damaged_ = std::move(found.damaged);
   damaged_.insert(damaged_.end(), unusable_damage_.begin(), unusable_damage_.end());
+  damaged_.insert(damaged_.end(), pruned.damaged.begin(), pruned.damaged.end());
   for (auto& summary : found.summaries) {
     if (!take(std::move(summary))) return false;
   }
@@ -320,9 +349,9 @@ void LogbookIndex::add(const LogbookObjectName& name, Footer footer) {
 void LogbookIndex::sort() {
   for (auto it = logs_.begin(); it != logs_.end();) {
     LogIndex& log = it->second;
+    if (const auto* left = pruned_.left_of(it->first)) log.left = *left;
     if (!log.sorted) log.sort();
-    bool empty = log.pieces.empty() && log.gaps.empty() && log.unread.empty();
-    it = empty ? logs_.erase(it) : std::next(it);
+    it = log.empty() ? logs_.erase(it) : std::next(it);
   }
 }
 

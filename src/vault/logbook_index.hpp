@@ -8,6 +8,7 @@
 
 #include "vault/logbook.hpp"
 #include "vault/logbook_survey.hpp"
+#include "vault/pruned_logs.hpp"
 
 namespace lifeboat::vault {
 
@@ -18,11 +19,14 @@ struct Piece {
   Position reach;  // the highest next of this piece and all before it
 };
 
+constexpr const char* kWhyPruned = "pruned, as `retention` says";
+
 // All that is known of one log. The questions are pure.
 struct LogIndex {
   std::vector<Piece> pieces;  // sorted by base
   std::vector<Gap> gaps;      // sorted by from
   bool sorted = false;
+  Ranges left;  // when something was pruned: what it consists of since
 
   // What summaries tell of extents whose places were not read yet.
   struct Unread {
@@ -41,7 +45,9 @@ struct LogIndex {
   void add(StoredExtent extent, std::uint32_t object);
   void add_unread(const SummarizedLog& log, Unread place);
   void forget_unread();
+  // And leaves out what was pruned.
   void sort();
+  bool empty() const { return pieces.empty() && gaps.empty() && unread.empty(); }
 
   Position first() const;
   Position next() const;
@@ -56,6 +62,8 @@ struct LogIndex {
   std::optional<Position> first_after(Position at) const;
 
  private:
+  void leave_out_pruned();
+  Position visible(Position at) const;
   Hole hole(Range range) const;
 };
 
@@ -70,6 +78,7 @@ class LogbookIndex {
   // With nothing unread. What find() and find_pieces() gave before is invalid afterwards.
   const LogIndex* find_pieces(const LogName& log);
   const std::map<LogName, LogIndex>& logs() const { return logs_; }
+  const PrunedLogs& pruned() const { return pruned_; }
   std::string object_name(std::uint32_t object) const {
     return logbook_name(objects_[object].name);
   }
@@ -98,6 +107,7 @@ class LogbookIndex {
 
   Vault vault_;
   std::map<LogName, LogIndex> logs_;
+  PrunedLogs pruned_;
   std::vector<Object> objects_;
   std::vector<Told> summaries_;
   ObjectSet known_;  // present, of which all is known

@@ -139,7 +139,23 @@ std::size_t LogbookKeeper::catch_up(const Cancel& cancel) {
 
 Kept LogbookKeeper::keep(const std::set<std::string>& own, const Cancel& cancel) {
   Kept kept;
+  auto pruned = read_pruned(vault_);
+  if (pruned.objects != pruned_.objects) without_pruned_.clear();
+  pruned_ = std::move(pruned);
   auto found = survey(vault_);
+  auto ours = own;
+  ours.insert(incarnation_);
+  auto rewrites =
+      plan_rewrites(pruned_objects(found), mergeable(found), ours, clock_.now(), options_.merge);
+  if (merge_runs(rewrites, kept.rewritten, kept, cancel)) found = survey(vault_);
+  auto merges = plan_merges(mergeable(found), ours, clock_.now(), options_.merge);
+  if (merge_runs(merges, kept.merged, kept, cancel)) found = survey(vault_);
+  summarize(found, kept, cancel);
+  remove_replaced(found, kept, cancel);
+  return kept;
+}
+
+std::vector<ObjectEntry> LogbookKeeper::mergeable(const Survey& found) {
   std::vector<ObjectEntry> objects;
   for (const auto& one : found.summaries) {
     newest_summary_ = std::max(newest_summary_, one.summary.created);
@@ -151,17 +167,59 @@ Kept LogbookKeeper::keep(const std::set<std::string>& own, const Cancel& cancel)
   std::erase_if(objects, [&](const ObjectEntry& object) {
     return damaged_.has(object.name.incarnation, object.name.sequence);
   });
-  auto ours = own;
-  ours.insert(incarnation_);
-  bool merged = false;
-  for (const auto& run : plan_merges(objects, ours, clock_.now(), options_.merge)) {
-    cancel.check();
-    merged = merge(run, kept, cancel) || merged;
+  return objects;
+}
+
+// The objects that hold something that was pruned. A summary in which there was none before is not
+// looked into again.
+std::vector<PrunedObject> LogbookKeeper::pruned_objects(const Survey& found) {
+  const auto& pruned = pruned_.logs;
+  if (pruned.empty()) return {};
+  std::map<std::pair<std::string, std::uint64_t>, PrunedObject> out;
+  auto wanted = [&](const LogName& log, const Ranges& ranges) {
+    const auto* left = pruned.left_of(log);
+    return left != nullptr && !subtract(ranges, *left).empty();
+  };
+  auto visit = [&](const ObjectEntry& object, const LogName& log, const StoredExtent& stored) {
+    const auto& [incarnation, sequence] = object.name;
+    if (pruned.needs(log, stored.extent.base, stored.extent.next) ||
+        damaged_.has(incarnation, sequence)) {
+      return;
+    }
+    auto& one = out.try_emplace({incarnation, sequence}, PrunedObject{object, {}, 0}).first->second;
+    one.bytes = one.bytes + stored.stored.value;
+    ++one.extents;
+  };
+  for (const auto& one : found.summaries) {
+    if (without_pruned_.contains(one.name)) continue;
+    const auto before = out.size();
+    for_each_extent(vault_, one, wanted, visit);
+    if (out.size() == before) without_pruned_.insert(one.name);
   }
-  if (merged) found = survey(vault_);
-  summarize(found, kept, cancel);
-  remove_replaced(found, kept, cancel);
-  return kept;
+  for_each_extent(found.footers, wanted, visit);
+  std::vector<PrunedObject> objects;
+  for (auto& [_, one] : out) objects.push_back(std::move(one));
+  return objects;
+}
+
+// Counts the objects that became part of others. True: something was written.
+bool LogbookKeeper::merge_runs(const std::vector<std::vector<ObjectEntry>>& runs,
+                               std::size_t& count, Kept& kept, const Cancel& cancel) {
+  bool written = false;
+  for (const auto& run : runs) {
+    cancel.check();
+    try {
+      if (!merge(run, kept, cancel)) continue;
+    } catch (const Error& error) {
+      // What was replaced before can be removed all the same.
+      if (error.code() != Code::no_space) throw;
+      kept.problems.push_back(std::string("not merged: ") + error.what());
+      break;
+    }
+    count += run.size();
+    written = true;
+  }
+  return written;
 }
 
 // False when an object of the run is damaged or was merged by somebody else meanwhile: nothing was
@@ -182,10 +240,14 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
       if (footers[at].damage) throw *footers[at].damage;
       auto& footer = *footers[at].footer;
       for (auto& stored : footer.extents) {
+        const auto& extent = stored.extent;
+        if (!pruned_.logs.needs(extent.log, extent.base, extent.next)) continue;
         auto& sources = logs[stored.extent.log];
         sources.push_back({std::move(stored), at});
       }
-      gaps.insert(gaps.end(), footer.gaps.begin(), footer.gaps.end());
+      for (auto& gap : footer.gaps) {
+        if (pruned_.logs.needs(gap.log, gap.from, gap.to)) gaps.push_back(std::move(gap));
+      }
       replaced.add(footer.replaced);
       replaced.add(run[at].name.incarnation, run[at].name.sequence);
     }
@@ -214,7 +276,6 @@ bool LogbookKeeper::merge(const std::vector<ObjectEntry>& run, Kept& kept, const
   if (vault_.store().put_parts_if_absent(name, parts) != store::PutResult::written) {
     throw Error(Code::conflict, "logbook " + name, "was written by somebody else");
   }
-  kept.merged += run.size();
   return true;
 }
 

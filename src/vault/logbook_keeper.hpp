@@ -10,6 +10,7 @@
 #include "vault/logbook_survey.hpp"
 #include "vault/logbook_writer.hpp"
 #include "vault/merge_plan.hpp"
+#include "vault/pruned_logs.hpp"
 
 namespace lifeboat::vault {
 
@@ -26,15 +27,18 @@ struct KeeperOptions {
 struct Kept {
   std::size_t summaries = 0;          // written
   std::size_t merged = 0;             // objects that became part of another
+  std::size_t rewritten = 0;          // objects that another replaces without what was pruned
   std::size_t removed = 0;            // objects
   std::vector<std::string> problems;  // damaged objects that were left as they are, and why
 };
 
 // Keeps the logbook readable as it grows: writes summaries, merges small old objects by log, and
-// removes what was replaced. At every moment a reader finds each range that it found before, with
-// the same bytes: a merged object says itself what it replaces, and is read back whole before that
-// is removed. Any number of keepers may work on a vault, and each may die at any moment.
-// Memory: about twice merge.to, and 200 bytes for each extent of a summary. For one thread.
+// removes what was replaced; what was pruned (pruned_logs.hpp) is left out whenever objects are
+// written anew, and objects that hold much of it are. At every moment a reader finds each range
+// that it found before, with the same bytes: a merged object says itself what it replaces, and is
+// read back whole before that is removed. Any number of keepers may work on a vault, and each may
+// die at any moment. Memory: about twice merge.to, and 200 bytes for each extent of a summary. For
+// one thread.
 class LogbookKeeper {
  public:
   LogbookKeeper(Vault vault, KeeperOptions options, LogPolicy policy, Clock& clock, Random& random);
@@ -48,7 +52,11 @@ class LogbookKeeper {
   Kept keep(const std::set<std::string>& own, const Cancel& cancel);
 
  private:
+  bool merge_runs(const std::vector<std::vector<ObjectEntry>>& runs, std::size_t& count, Kept& kept,
+                  const Cancel& cancel);
   bool merge(const std::vector<ObjectEntry>& run, Kept& kept, const Cancel& cancel);
+  std::vector<ObjectEntry> mergeable(const Survey& found);
+  std::vector<PrunedObject> pruned_objects(const Survey& found);
   void summarize(const Survey& found, Kept& kept, const Cancel& cancel);
   void remove_replaced(const Survey& found, Kept& kept, const Cancel& cancel);
   bool whole(const ObjectEntry& object, Kept& kept, const Cancel& cancel);
@@ -62,8 +70,10 @@ class LogbookKeeper {
   std::uint64_t next_object_ = 0;
   std::uint64_t next_summary_ = 0;
   Timestamp newest_summary_{0};
-  ObjectSet damaged_;  // not tried again by this process
-  ObjectSet whole_;    // merged objects that were read back
+  FoundPruned pruned_;
+  std::set<std::string> without_pruned_;  // summaries that tell of nothing that was pruned
+  ObjectSet damaged_;                     // not tried again by this process
+  ObjectSet whole_;                       // merged objects that were read back
 };
 
 }  // namespace lifeboat::vault

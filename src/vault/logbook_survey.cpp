@@ -197,6 +197,42 @@ Survey survey(const Vault& vault, const std::set<std::string>& ignored) {
   }
 }
 
+void for_each_extent(const Vault& vault, const UsedSummary& used, const WantLog& wanted,
+                     const VisitExtent& visit) {
+  const auto& summary = used.summary;
+  for (const auto& log : summary.logs) {
+    if (log.extents == 0 || !wanted(log.log, log.ranges)) continue;
+    auto bytes = vault.store().get_range(used.name, log.offset, log.stored);
+    if (!bytes) return;  // superseded meanwhile
+    try {
+      for (const auto& one :
+           open_summarized(vault.sealing(), used.name, summary, log, std::move(*bytes))) {
+        if (!used.only.empty() && !used.only[one.object]) continue;
+        visit(summary.objects[one.object], log.log, one.stored);
+      }
+    } catch (const Error& error) {
+      if (error.code() != Code::corrupt) throw;
+      return;  // whoever reads the logbook tells of it
+    }
+  }
+}
+
+void for_each_extent(const std::vector<ReadFooter>& footers, const WantLog& wanted,
+                     const VisitExtent& visit) {
+  for (const auto& one : footers) {
+    for (const auto& stored : one.footer.extents) {
+      const auto& extent = stored.extent;
+      if (wanted(extent.log, {{extent.base, extent.next}})) visit(one.object, extent.log, stored);
+    }
+  }
+}
+
+void for_each_extent(const Vault& vault, const Survey& found, const WantLog& wanted,
+                     const VisitExtent& visit) {
+  for (const auto& one : found.summaries) for_each_extent(vault, one, wanted, visit);
+  for_each_extent(found.footers, wanted, visit);
+}
+
 std::vector<FoundObject> list_logbook(const Vault& vault, std::vector<DamagedObject>& damaged) {
   std::vector<FoundObject> found;
   vault.store().list("logbook/", [&](const store::ObjectInfo& info) {

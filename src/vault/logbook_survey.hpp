@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,19 @@ struct Survey {
 // named in `ignored`, damaged ones and ones that name objects that are gone are not used: the
 // footers of their objects are read instead. Error(unsupported) when one is of a newer format.
 Survey survey(const Vault& vault, const std::set<std::string>& ignored = {});
+
+// Each extent of the objects that the survey found and that count, once, and the object that it
+// lies in: of the logs that `wanted` takes. Summaries are read log by log; of one that cannot be
+// read any more, the rest is left out.
+using VisitExtent = std::function<void(const ObjectEntry&, const LogName&, const StoredExtent&)>;
+using WantLog = std::function<bool(const LogName&, const Ranges&)>;
+void for_each_extent(const Vault& vault, const Survey& found, const WantLog& wanted,
+                     const VisitExtent& visit);
+// The same of one of its summaries, of its footers.
+void for_each_extent(const Vault& vault, const UsedSummary& used, const WantLog& wanted,
+                     const VisitExtent& visit);
+void for_each_extent(const std::vector<ReadFooter>& footers, const WantLog& wanted,
+                     const VisitExtent& visit);
 
 struct FoundObject {
   LogbookObjectName name;

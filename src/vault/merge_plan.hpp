@@ -24,4 +24,19 @@ std::vector<std::vector<ObjectEntry>> plan_merges(const std::vector<ObjectEntry>
                                                   const std::set<std::string>& own, Timestamp now,
                                                   const MergeRule& rule);
 
+// An object and what of it was pruned.
+struct PrunedObject {
+  ObjectEntry object;
+  ByteCount bytes;
+  std::uint32_t extents = 0;
+};
+
+// Which of them are written anew, together, without that: those of which a quarter was pruned. Runs
+// of which nothing is left come first: they need no space. `objects`: all; the same rules say whose
+// objects are taken. Pure.
+std::vector<std::vector<ObjectEntry>> plan_rewrites(const std::vector<PrunedObject>& pruned,
+                                                    const std::vector<ObjectEntry>& objects,
+                                                    const std::set<std::string>& own, Timestamp now,
+                                                    const MergeRule& rule);
+
 }  // namespace lifeboat::vault

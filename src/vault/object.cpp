@@ -36,6 +36,10 @@ std::string hint(ObjectType type) {
       return "nothing is lost: backups store all anew while it is there. Move it out of the vault "
              "when "
              "no prune is running";
+    case ObjectType::pruned:
+      return "nothing is lost: more is shown of the logbook than was kept, with holes in it. Copy "
+             "it "
+             "back from a replica of the vault, or move it out of the vault";
   }
   return "run lifeboat verify";
 }
@@ -60,6 +64,8 @@ std::string_view to_string(ObjectType type) {
       return "key";
     case ObjectType::word:
       return "word";
+    case ObjectType::pruned:
+      return "record of what was pruned";
   }
   return "object";
 }

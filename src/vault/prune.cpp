@@ -121,9 +121,10 @@ class Pruner {
       wait_for(*seen.word, clock_.now());
       return false;
     }
+    auto word = *seen.word;
+    word.logs = unneeded_logs(word.logs, all);
     UsedContent used(vault_, absent, seen.word->packs, cancel_);
     add_points(all, {}, used);
-    auto word = *seen.word;
     std::set<std::string> unused;
     word.bytes = ByteCount(0);
     for (const auto& pack : used.unused_packs()) {
@@ -137,6 +138,14 @@ class Pruner {
     return swap(seen, word);
   }
 
+  // Who keeps all of the logbook gives up none of it.
+  PrunedLogs unneeded_logs(const PrunedLogs& named, const AllPoints& all) const {
+    if (named.empty() || options_.policy.logbook.count() == 0) return {};
+    auto verdicts = judge(all);
+    for (auto& one : verdicts) one.keep = true;  // who is there when it is decided counts
+    return still_unneeded(vault_, named, point_logs(all, verdicts));
+  }
+
   void revoke(const std::string& id) {
     auto done = revoke_point(vault_, id, clock_.now(),
                              "it was not finished within the grace period, and prune on " +
@@ -148,6 +157,9 @@ class Pruner {
   void remove_decided(const PruneWord& word) {
     PruneStep step{word, PruneStep::State::finished, {}, {}, 0, 0};
     const auto total = word.packs.size() + word.snapshots.size();
+    if (!word.logs.empty()) {
+      prune_logs(vault_, word.id, word.logs, make_word_id(clock_, random_));
+    }
     for (const auto& name : word.snapshots) {
       progress("delete", step.snapshots, total);
       step.snapshots += remove(name) ? 1 : 0;
@@ -267,14 +279,38 @@ class Pruner {
     }
   }
 
+  std::vector<PointLogs> point_logs(const AllPoints& all,
+                                    const std::vector<PointVerdict>& verdicts) const {
+    std::vector<PointLogs> out;
+    std::vector<const RecoveryPoint*> points;
+    bool in_window = std::none_of(verdicts.begin(), verdicts.end(),
+                                  [](const auto& one) { return one.begins_window; });
+    for (const auto& verdict : verdicts) {
+      const auto& id = verdict.point.id;
+      in_window = in_window || verdict.begins_window;
+      const auto it = std::find_if(all.points.begin(), all.points.end(),
+                                   [&](const auto& one) { return one.id == id; });
+      out.push_back({id, verdict.keep, in_window, logs_of(*it->point), {}});
+      points.push_back(&*it->point);
+    }
+    if (options_.log_starts) options_.log_starts(points, out);
+    return out;
+  }
+
   // Open ones that are older than the grace period are dead; what is left of revoked ones goes when
   // their backups have had time to see it.
   void settle_unfinished(const AllPoints& all) {
     const auto long_ago = clock_.now() + -options_.grace.count();
     for (const auto& one : all.unfinished) {
-      if (options_.dry_run) break;
+      std::vector<std::string> outside;
+      if (options_.outside_unfinished) outside = options_.outside_unfinished(one);
+      report_.unpublished.insert(report_.unpublished.end(), outside.begin(), outside.end());
+      if (options_.dry_run) continue;
       if (!one.revoked && one.created < long_ago) revoke(one.id);
-      if (one.revoked && *one.revoked < long_ago) remove(point_name(one.id));
+      if (!one.revoked || *one.revoked >= long_ago) continue;
+      // Only the point's name leads to them: it goes last.
+      for (const auto& name : outside) options_.remove_outside(name);
+      remove(point_name(one.id));
     }
   }
 
@@ -284,10 +320,12 @@ class Pruner {
   // forgotten if they were dropped now.
   bool name_unused(const AllPoints& all) {
     bool broken_word = false;
+    bool logs_named = options_.policy.logbook.count() == 0;
     std::set<std::string> named;  // by other words: theirs
     for (const auto& listed : list_words(vault_)) {
       broken_word = broken_word || !listed.word;
       if (!listed.word) continue;
+      logs_named = logs_named || !listed.word->logs.empty();
       for (const auto* names :
            {&listed.word->packs, &listed.word->snapshots, &listed.word->outside}) {
         named.insert(names->begin(), names->end());
@@ -298,10 +336,12 @@ class Pruner {
     for (const auto& one : all.points) {
       if (dropped(one.id)) gone.insert(one.id);
     }
+    if (!logs_named) report_.logs = plan_pruning(vault_, point_logs(all, report_.points));
     UsedContent used(vault_, named, {}, cancel_);
     add_points(all, gone, used);
     auto word = unused_now(all, used, named);
     add_outside(word, all, gone, named);
+    for (const auto& one : report_.logs) word.logs.narrow(one.verdict.log, one.verdict.kept);
     if (word.names_nothing()) return true;
     if (options_.dry_run) {
       report_.steps.push_back({std::move(word), PruneStep::State::planned, {}, {}, 0, 0});

@@ -7,6 +7,7 @@
 
 #include "base/cancel.hpp"
 #include "vault/points.hpp"
+#include "vault/prune_logs.hpp"
 #include "vault/prune_word.hpp"
 #include "vault/retention_policy.hpp"
 
@@ -26,9 +27,14 @@ struct PruneOptions {
   bool only_finish = false;         // what earlier runs named; nothing new
   bool nobody_else_writes = false;  // the user's word, for a store without compare-and-swap
   std::string host;
+  // Adds to each point's logs what it needs beside what logs_of() tells, and of which kinds that is
+  // not known.
+  std::function<void(const std::vector<const RecoveryPoint*>&, std::vector<PointLogs>&)> log_starts;
   // What a point keeps beside the vault, by names that no other point has; and how it is removed.
   std::function<std::vector<std::string>(const RecoveryPoint&)> outside;
   std::function<void(const std::string&)> remove_outside;
+  // The same of a point that was never published: what is there.
+  std::function<std::vector<std::string>(const UnfinishedPoint&)> outside_unfinished;
   std::function<void(const PruneProgress&)> progress;
 };
 
@@ -45,9 +51,13 @@ struct PruneReport {
   std::vector<PointVerdict> points;  // whole ones, oldest first
   std::vector<ListedPoint> broken;
   std::vector<UnfinishedPoint> unfinished;
+  // Beside the vault, of unfinished points: it goes when a point has been revoked for the grace
+  // period.
+  std::vector<std::string> unpublished;
   std::vector<std::string> dropped;  // points
   std::vector<std::string> revoked;  // points
   std::vector<PruneStep> steps;
+  std::vector<LogPruning> logs;       // named now: what goes of the logbook
   std::vector<std::string> problems;  // why less was done than is due
   std::optional<Timestamp> due;       // when the next run has something to finish
 };

@@ -19,6 +19,7 @@ std::string encode(const PruneWord& word) {
                          {"snapshots", word.snapshots},
                          {"outside", word.outside},
                          {"bytes", word.bytes.value}};
+  if (!word.logs.empty()) json["logs"] = to_json(word.logs);
   if (word.suspects) {
     json["since"] = to_string(word.suspects->since);
     json["suspects"] = word.suspects->points;
@@ -59,6 +60,9 @@ PruneWord decode(const Vault& vault, const std::string& id, std::string object) 
     word.snapshots = names_of(json.at("snapshots"));
     word.outside = names_of(json.at("outside"));
     word.bytes = ByteCount(json.at("bytes").get<std::uint64_t>());
+    if (json.contains("logs")) {
+      word.logs = pruned_from_json(ObjectType::word, name, json.at("logs"));
+    }
     if (json.contains("since")) {
       word.suspects = {time_of(name, json.at("since")), names_of(json.at("suspects"))};
     }
@@ -140,6 +144,14 @@ std::set<std::string> condemned_packs(const Vault& vault, const std::string& exc
   }
   if (all) {
     vault.store().list("packs/", [&](const store::ObjectInfo& info) { out.insert(info.name); });
+  }
+  return out;
+}
+
+PrunedLogs condemned_logs(const Vault& vault) {
+  PrunedLogs out;
+  for (const auto& listed : list_words(vault)) {
+    if (listed.word) out.narrow(listed.word->logs);
   }
   return out;
 }

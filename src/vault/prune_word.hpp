@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "vault/pruned_logs.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::vault {
@@ -23,6 +24,7 @@ struct PruneWord {
   std::vector<std::string> snapshots;
   std::vector<std::string> outside;  // what dropped points have beside the vault
   ByteCount bytes;                   // of these packs
+  PrunedLogs logs;                   // what is to be left of logs of which something is pruned
   struct Suspects {
     Timestamp since;                  // from then on the grace period counts
     std::vector<std::string> points;  // open after the word was written: they may not know it
@@ -30,7 +32,9 @@ struct PruneWord {
   std::optional<Suspects> suspects;
   bool decided = false;
 
-  bool names_nothing() const { return packs.empty() && snapshots.empty() && outside.empty(); }
+  bool names_nothing() const {
+    return packs.empty() && snapshots.empty() && outside.empty() && logs.empty();
+  }
 };
 
 // A word, or why it cannot be read.
@@ -53,6 +57,10 @@ void remove_word(const Vault& vault, const std::string& id);
 // What counts as absent for who relies on packs: all that is named by words but `except`. With a
 // word that cannot be read, that is every pack there is.
 std::set<std::string> condemned_packs(const Vault& vault, const std::string& except = {});
+
+// The same of logs: what is left of them when all that is named is pruned. Of a word that cannot be
+// read nothing is known: its logs are pruned by whoever could.
+PrunedLogs condemned_logs(const Vault& vault);
 
 std::string word_name(const std::string& id);  // prune/<id>
 

@@ -48,6 +48,18 @@ void keep_by_period(std::vector<PointVerdict>& points, unsigned wanted, const ch
   }
 }
 
+// The newest one that is as old as the window.
+void keep_beginning_of_window(std::vector<PointVerdict>& points, Millis window) {
+  if (window.count() == 0) return;
+  const auto newest = points.back().point.created;
+  for (auto it = points.rbegin(); it != points.rend(); ++it) {
+    if (newest - it->point.created < window.count()) continue;
+    it->begins_window = true;
+    it->reasons.push_back("the logbook's window begins with it");
+    return;
+  }
+}
+
 }  // namespace
 
 std::vector<PointVerdict> apply_policy(std::vector<PolicyPoint> points,
@@ -56,7 +68,7 @@ std::vector<PointVerdict> apply_policy(std::vector<PolicyPoint> points,
     return std::tie(a.created, a.id) < std::tie(b.created, b.id);
   });
   std::vector<PointVerdict> out;
-  for (auto& point : points) out.push_back({std::move(point), false, {}});
+  for (auto& point : points) out.push_back({std::move(point), false, {}, false});
   if (out.empty()) return out;
   const auto newest = out.back().point.created;
   out.back().reasons.push_back("the newest");
@@ -67,6 +79,7 @@ std::vector<PointVerdict> apply_policy(std::vector<PolicyPoint> points,
   keep_by_period(out, policy.daily, "daily", day_of);
   keep_by_period(out, policy.weekly, "weekly", week_of);
   keep_by_period(out, policy.monthly, "monthly", month_of);
+  keep_beginning_of_window(out, policy.logbook);
   for (auto& one : out) {
     if (policy.within.count() > 0 && newest - one.point.created <= policy.within.count()) {
       one.reasons.push_back("within the time that all are kept");

@@ -284,20 +284,6 @@ ObjectSet Summary::covered() const {
   return out;
 }
 
-std::vector<Range> unite(std::vector<Range> ranges) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const Range& a, const Range& b) { return a.from < b.from; });
-  std::vector<Range> out;
-  for (const auto& range : ranges) {
-    if (!out.empty() && range.from <= out.back().to) {
-      out.back().to = std::max(out.back().to, range.to);
-    } else {
-      out.push_back(range);
-    }
-  }
-  return out;
-}
-
 void SummaryBuilder::add(const LogbookObjectName& name, ByteCount size, const Footer& footer) {
   auto object = static_cast<std::uint32_t>(summary_.objects.size());
   summary_.objects.push_back({name, footer.created, size,

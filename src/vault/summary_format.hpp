@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "vault/logbook_format.hpp"
+#include "vault/ranges.hpp"
 
 // Summary objects tell what the footers of many objects of the logbook tell, in a hundredth of the
 // reads: where each log begins and ends at once, where each extent lies when it is asked for. They
@@ -81,8 +82,5 @@ Summary open_summary(const Sealing* sealing, const std::string& name, std::strin
 std::vector<SummarizedExtent> open_summarized(const Sealing* sealing, const std::string& name,
                                               const Summary& summary, const SummarizedLog& log,
                                               std::string stored);
-
-// Ranges put together, sorted, those that touch made one.
-std::vector<Range> unite(std::vector<Range> ranges);
 
 }  // namespace lifeboat::vault

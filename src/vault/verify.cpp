@@ -13,6 +13,7 @@
 #include "vault/pack_check.hpp"
 #include "vault/points.hpp"
 #include "vault/prune_word.hpp"
+#include "vault/pruned_logs.hpp"
 #include "vault/snapshot_format.hpp"
 
 namespace lifeboat::vault {
@@ -46,6 +47,7 @@ class Verifier {
   VerifyReport all() {
     check_root();
     check_words();
+    check_pruned();
     auto points = check_points();  // first: what a point names was durable before it was there
     check_packs();
     std::set<std::string> of_points;  // names
@@ -246,6 +248,17 @@ class Verifier {
     }
   }
 
+  void check_pruned() {
+    const auto found = read_pruned(vault_);
+    for (const auto& name : found.objects) {
+      object(name, "pruned", "", [&] {
+        for (const auto& bad : found.damaged) {
+          if (bad.object == name) throw bad.error;
+        }
+      });
+    }
+  }
+
   std::vector<ListedPoint> check_points() {
     auto points = list_points(vault_);
     report_.points = points.size();
@@ -315,6 +328,7 @@ class Verifier {
     if (!logbook_) {
       logbook_ = Logbook::load(vault_);
       for (const auto& bad : logbook_->damaged()) {
+        if (bad.object.starts_with(kPrunedPrefix)) continue;  // named by check_pruned()
         damage(bad.object, "logbook", bad.error, "");
       }
     }
@@ -327,15 +341,15 @@ class Verifier {
     bool readable = object(start.log.value, "range", "point " + point.id,
                            [&] { held = logbook().next(start.log); });
     if (!readable) return;
-    Position to = std::max(start.until.value_or(start.position), held.value_or(start.position));
-    Position at = start.position;
-    for (const auto& range : logbook().coverage(start.log).ranges) {
-      if (range.to <= at) continue;
-      if (range.from > at) missing(point, start.log, at, std::min(range.from, to));
-      at = std::max(at, range.to);
-      if (at >= to) break;
+    const Position until = start.until.value_or(start.position);
+    const Position to = std::max(until, held.value_or(until));
+    // What makes it consistent, and of what follows all that was not pruned.
+    auto needed = intersect({{start.position, kLastPosition}}, logbook().left(start.log));
+    if (start.position < until) needed.push_back({start.position, until});
+    needed = intersect(unite(std::move(needed)), {{start.position, to}});
+    for (const auto& range : subtract(needed, logbook().coverage(start.log).ranges)) {
+      missing(point, start.log, range.from, range.to);
     }
-    if (at < to) missing(point, start.log, at, to);
     if (full() && options_.point && held && start.position < *held) {
       read_log(point, start.log, start.position, *held);
     }

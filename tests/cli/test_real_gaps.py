@@ -18,8 +18,8 @@ MINUTE = 60
 
 
 class Broker:
-    def __init__(self, folder):
-        self.stack = Stack(folder / "stack", servers=("zookeeper", "kafka"))
+    def __init__(self, folder, servers_wanted=("zookeeper", "kafka")):
+        self.stack = Stack(folder / "stack", servers=servers_wanted)
 
     @property
     def bootstrap(self):

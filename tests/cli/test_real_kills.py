@@ -5,6 +5,7 @@ truth. $LIFEBOAT_SEED repeats a run.
 """
 
 import json
+import pathlib
 import time
 import unittest
 
@@ -90,6 +91,9 @@ class Kills(unittest.TestCase):
             self.assertIn(len(self.points()) - len(before), (0, 1) if status in (None, 0) else (0,))
         point, _ = self.backup()
         self.assertEqual(self.points()[-1], point)
+        folders = pathlib.Path(self.info()["clickhouse"]["backup_path"]).iterdir()
+        left = {folder.name for folder in folders} - {f"lifeboat-{id}" for id in self.points()}
+        self.assertEqual(left, set(), "BACKUPs of points that were never published")
         self.assert_consumes()
         self.assert_verified()
 

@@ -114,11 +114,12 @@ TEST(Config, DefaultsAndRelativePaths) {
 
 TEST(Config, Retention) {
   EXPECT_FALSE(parse_config(kSmallest, "/x").retention);
-  auto c = parse_config(std::string(kSmallest) +
-                            "retention: {keep_last: 2, keep_hourly: 3, keep_daily: 4, keep_weekly: "
-                            "5, keep_monthly: 6, keep_within: 2d, keep_labels: [a, b], "
-                            "grace: 6h}\n",
-                        "/x");
+  auto c = parse_config(
+      std::string(kSmallest) +
+          "retention: {keep_last: 2, keep_hourly: 3, keep_daily: 4, keep_weekly: "
+          "5, keep_monthly: 6, keep_within: 2d, keep_logbook: 14d, keep_labels: [a, b], "
+          "grace: 6h}\n",
+      "/x");
   ASSERT_TRUE(c.retention);
   const auto& keep = c.retention->points;
   EXPECT_EQ(keep.last, 2u);
@@ -127,6 +128,7 @@ TEST(Config, Retention) {
   EXPECT_EQ(keep.weekly, 5u);
   EXPECT_EQ(keep.monthly, 6u);
   EXPECT_EQ(keep.within, std::chrono::hours(48));
+  EXPECT_EQ(keep.logbook, std::chrono::hours(14 * 24));
   EXPECT_EQ(keep.labels, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(c.retention->grace, std::chrono::hours(6));
   c = parse_config(std::string(kSmallest) + "retention: {keep_within: 1d}\n", "/x");

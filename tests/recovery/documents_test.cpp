@@ -35,6 +35,9 @@ TEST(Documents, KafkaRoundTrip) {
   auto json = to_json(d);
   EXPECT_EQ(to_json(kafka_document_from_json(json)), json);
   EXPECT_EQ(kafka_document_from_json(json).topic("t")->partitions, 4);
+  EXPECT_FALSE(kafka_document_from_json(json).starts);
+  d.starts = {{"id/t", {0, -1, 7}}};
+  EXPECT_EQ(kafka_document_from_json(to_json(d)).starts, d.starts);
   json["topics"][0]["partitions"] = 0;
   EXPECT_THROW(kafka_document_from_json(json), Error);
   EXPECT_THROW(kafka_document_from_json("x"), Error);

@@ -157,6 +157,28 @@ TEST_P(PruneTest, DryRunChangesNothing) {
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].version, after[i].version);
 }
 
+TEST_P(PruneTest, WhatAnUnfinishedBackupLeftOutsideGoesBeforeItsName) {
+  take({"a"});
+  clock.advance(kHour);
+  const auto id = Backup(vault, clock, random).point.id;
+  auto with = options();
+  with.outside_unfinished = [&](const UnfinishedPoint& point) {
+    return std::vector<std::string>{"outside-" + point.id};
+  };
+  auto run = [&] {
+    clock.advance(kGrace + kHour);
+    return prune_now(with);
+  };
+  with.dry_run = true;
+  EXPECT_EQ(run().unpublished, std::vector<std::string>{"outside-" + id});
+  with.dry_run = false;
+  EXPECT_EQ(run().revoked, std::vector<std::string>{id});
+  EXPECT_TRUE(removed_outside.empty());
+  run();
+  EXPECT_EQ(removed_outside, std::set<std::string>{"outside-" + id});
+  EXPECT_TRUE(list_all_points(vault).unfinished.empty());
+}
+
 TEST_P(PruneTest, WhatAnUnfinishedBackupWroteGoes) {
   take({"a"});
   {

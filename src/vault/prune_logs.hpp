@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vault/log_window.hpp"
+#include "vault/logbook_survey.hpp"
+#include "vault/pruned_logs.hpp"
+
+namespace lifeboat::vault {
+
+// Of a log, what goes: what was not pruned before and is not needed.
+struct LogPruning {
+  LogVerdict verdict;
+  Position first, next;  // what there is of it now
+  ByteCount bytes;       // stored, of the extents that go
+  std::uint64_t extents = 0;
+};
+
+// The logs of which something goes, by name. Reads where their extents lie, not what they hold.
+std::vector<LogPruning> plan_pruning(const Vault& vault, const std::vector<PointLogs>& points);
+
+// What was named, but what these points need. Logs of which nothing is named stay as they are.
+PrunedLogs still_unneeded(const Vault& vault, const PrunedLogs& named,
+                          const std::vector<PointLogs>& points);
+
+// From now on nothing else is left of these logs. `id` as in write_pruned(). The records of before
+// become one, without logs that are gone.
+void prune_logs(const Vault& vault, const std::string& id, const PrunedLogs& logs,
+                const std::string& fresh_id);
+
+}  // namespace lifeboat::vault
