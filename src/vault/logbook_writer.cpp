@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "base/error.hpp"
 #include "vault/logbook_format.hpp"
@@ -105,15 +106,16 @@ struct LogbookWriter::Impl {
   LogbookStatus status;
   std::uint64_t sequence = 0;
   std::shared_ptr<std::string> sealed_room;  // the writer's thread's
-  std::thread thread;
+  std::thread thread;  // none, for a store that takes one call at a time: then the callers write
 
   Impl(Vault v, LogbookOptions o, Clock& c, Random& random, LogPolicy p)
       : vault(v),
         options(o),
         clock(c),
         policy(std::move(p)),
-        incarnation(compact_time(c.now()) + "-" + random.hex(8)),
-        thread([this] { run(); }) {}
+        incarnation(compact_time(c.now()) + "-" + random.hex(8)) {
+    if (vault.store().calls_at_once() > 1) thread = std::thread([this] { run(); });
+  }
 
   ~Impl() {
     {
@@ -121,7 +123,7 @@ struct LogbookWriter::Impl {
       stopping = true;
     }
     work.notify_all();
-    thread.join();
+    if (thread.joinable()) thread.join();
   }
 
   // --- the callers' side ---
@@ -138,7 +140,14 @@ struct LogbookWriter::Impl {
     while (!done()) {
       if (failed) std::rethrow_exception(failed);
       if (cancel.requested()) cancel.check();
-      progress.wait_for(lock, kCancelPoll);
+      if (thread.joinable()) {
+        progress.wait_for(lock, kCancelPoll);
+      } else {
+        auto batch = take_pending();
+        lock.unlock();
+        write(std::move(batch));
+        lock.lock();
+      }
     }
   }
 
@@ -280,8 +289,12 @@ struct LogbookWriter::Impl {
       }
       work.wait_for(lock, options.flush_interval - waited);
     }
-    Batch batch = std::move(pending);
-    pending = {};
+    return take_pending();
+  }
+
+  // Under the lock.
+  Batch take_pending() {
+    Batch batch = std::exchange(pending, {});
     batch.tickets = appended;
     writing_memory = batch.memory;
     writing_bytes = batch.bytes;

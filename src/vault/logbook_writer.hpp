@@ -46,7 +46,8 @@ struct LogbookStatus {
 };
 
 // Appends to the logbook: collects extents of all logs, and writes them as one object a flush.
-// Thread-safe. One thread of its own writes the objects, one after the other.
+// Thread-safe. One thread of its own writes the objects, one after the other. For a store that takes
+// one call at a time there is none: whoever flushes, or finds the buffer full, writes.
 //
 // What the store refuses is kept and tried again until it succeeds: meanwhile append() blocks once
 // max_buffered wait, so that the source is not acknowledged. Nothing is dropped but by destroying

@@ -8,6 +8,7 @@
 #include "store/fault_store.hpp"
 #include "store/retry_store.hpp"
 #include "vault/prune.hpp"
+#include "vault/simulation_logbook.hpp"
 #include "vault/vault_fixture.hpp"
 
 namespace lifeboat::vault::simulation {
@@ -21,6 +22,7 @@ constexpr Millis kFarthestOff = 3 * kDay;
 // How things are in one simulation.
 struct Habits {
   unsigned writers, pruners, readers, verifiers;
+  unsigned archivers = 0, keepers = 0;
   unsigned lives;      // of each
   unsigned dies_in;    // one of so many lives is cut short
   unsigned stay;       // of ten turns
@@ -37,7 +39,11 @@ struct Habits {
     pruners = one_of(1, 3);
     readers = one_of(0, 1);
     verifiers = one_of(0, 3) / 3;
-    lives = one_of(2, 5);
+    if (chance.below(4) == 0) {
+      archivers = one_of(1, 2);
+      keepers = one_of(1, 2);
+    }
+    lives = one_of(2, 4);
     dies_in = one_of(2, 8);
     stay = one_of(0, 9);
     keep_last = one_of(1, 3);
@@ -82,6 +88,7 @@ class Simulation {
     ground_.etags = chance_.below(2) == 0;
     ground_.stall_in = 20 + static_cast<unsigned>(chance_.below(200));
     ground_.longest_stall = kGrace + up_to(2 * kGrace);
+    ground_.latest = kGrace / 2;
     ground_.latency = Millis(200) + up_to(Millis(20'000));
   }
 
@@ -102,6 +109,7 @@ class Simulation {
     }
     out_.calls = ground_.calls;
     out_.published = model_.published();
+    out_.archived = model_.promised().size();
     out_.deleted = model_.deleted();
     return std::move(out_);
   }
@@ -115,6 +123,8 @@ class Simulation {
     for (unsigned i = 0; i < habits_.writers; ++i) spawn("writer", i, &Simulation::back_up);
     for (unsigned i = 0; i < habits_.pruners; ++i) spawn("pruner", i, &Simulation::prune_once);
     for (unsigned i = 0; i < habits_.readers; ++i) spawn("reader", i, &Simulation::restore);
+    for (unsigned i = 0; i < habits_.archivers; ++i) spawn("archiver", i, &Simulation::archive);
+    for (unsigned i = 0; i < habits_.keepers; ++i) spawn("keeper", i, &Simulation::keep_logbook);
     for (unsigned i = 0; i < habits_.verifiers; ++i) spawn("verifier", i, &Simulation::verify_all);
   }
 
@@ -146,7 +156,9 @@ class Simulation {
     bool dies = chance_.below(habits_.dies_in) == 0;
     LifeStore own(ground_, host.name, dies ? 1 + chance_.below(40) : 0, chance_.below(2) == 0);
     store::Pause pause{host.clock, [this](Millis time) { scheduler_.sleep(time); }};
-    store::FaultStore weather(own, chance_.next(), weather_of_today(), pause);
+    auto today = weather_of_today();
+    LateStore late(own, ground_, host.name, today.faults.empty() ? 0 : 100);
+    store::FaultStore weather(late, chance_.next(), today, pause);
     store::RetryStore retry(weather, {}, pause, Random(chance_.next()));
     store::ObjectStore& seen = habits_.retries ? static_cast<store::ObjectStore&>(retry) : weather;
     Witness witness(seen, ground_, host.name);
@@ -157,7 +169,7 @@ class Simulation {
     } catch (const Error& error) {
       trace_.add(scheduler_.now(), host.name, "ends", error.subject(), error.what());
       ++out_.failed;
-      if (weather.faults() == 0 && error.code() != Code::conflict) {
+      if (today.faults.empty() && error.code() != Code::conflict) {
         violate(host.name + " met no fault and failed: " + error.what());
       }
     } catch (const Violation& violation) {
@@ -234,6 +246,12 @@ class Simulation {
       model_.expect(snapshot_name(chunks.vault(), id), std::move(files));
       point.stores["tree" + std::to_string(tree)] = {{"snapshot", id.hex()}};
     }
+    if (const auto& logs = model_.promised(); !logs.empty()) {
+      const auto& [log, range] = logs[chance_.below(logs.size())];
+      point.stores["log"] = {
+          {"logs",
+           {{{"log", log.value}, {"position", range.from.value}, {"until", range.to.value}}}}};
+    }
     point.stores["outside"] = {{"backup", "outside-" + point.id}};
     model_.outside_made("outside-" + point.id, point.id);
   }
@@ -281,13 +299,18 @@ class Simulation {
     prune(vault, options, host.clock, chance_, cancel_);
   }
 
+  void archive(Host& host, const Vault& vault) { logbook_.archive(vault, host.clock); }
+  void keep_logbook(Host& host, const Vault& vault) { kept_ = logbook_.keep(vault, host.clock); }
+
   // Of any point, the oldest and soon dropped too.
   void restore(Host& host, const Vault& vault) {
+    if (habits_.archivers > 0) logbook_.read(vault, 3);
     auto points = list_points(vault);
     if (points.empty()) return;
     const auto& chosen = points[chance_.below(points.size())];
     try {
       auto point = read_point(vault, chosen.id);
+      logbook_.read(vault, logs_of(point));
       for (const auto& id : snapshots_of(point)) compare(vault, point.id, snapshot_name(vault, id));
     } catch (const Error& error) {
       if (error.code() != Code::not_found || model_.is_live(chosen.id)) throw;
@@ -343,9 +366,24 @@ class Simulation {
       last(&Simulation::prune_all);
       scheduler_.sleep(kGrace + kMinute);
     }
+    if (habits_.archivers > 0) keep_logbook_for_long(last);
     last(&Simulation::verify_all);
     last(&Simulation::restore);
     model_.expect_no_garbage();
+  }
+
+  template <typename Last>
+  void keep_logbook_for_long(Last&& last) {
+    last(&Simulation::archive);
+    for (int runs = 0, idle = 0; idle < 2; ++runs) {
+      if (runs == 12) throw Violation{"the logbook's keeper comes to no end"};
+      last(&Simulation::keep_logbook);
+      idle = kept_ ? 0 : idle + 1;
+      scheduler_.sleep(kGrace);
+    }
+    auto vault = Vault::open(objects_);
+    logbook_.read(vault, model_.promised().size());
+    logbook_.expect_no_garbage(vault);
   }
 
   void prune_all(Host& host, const Vault& vault) {
@@ -364,6 +402,8 @@ class Simulation {
   Ground ground_{chance_, scheduler_, objects_, model_, trace_};
   Cancel cancel_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  LogbookLives logbook_{model_, chance_, kGrace / 4, kGrace / 2};
+  bool kept_ = false;          // the last round of a keeper had something to do
   std::size_t under_way_ = 1;  // words and unfinished points that the last prune left
   std::optional<std::string> violated_;
   Outcome out_;

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "vault/logbook_format.hpp"
 #include "vault/object.hpp"
 #include "vault/pack_format.hpp"
+#include "vault/summary_format.hpp"
 
 namespace lifeboat::vault::simulation {
 namespace {
@@ -14,6 +17,8 @@ namespace {
 std::string rest_of(const std::string& name, std::string_view prefix) {
   return name.substr(prefix.size());
 }
+
+constexpr std::array kStates = {"open", "whole", "revoked", "removed"};  // of a point
 
 nlohmann::json payload_of(ObjectType type, const std::string& name, std::string_view bytes) {
   std::string object(bytes);
@@ -28,22 +33,27 @@ void Model::expect(const std::string& snapshot, Files files) {
 
 void Model::written(const std::string& name, std::string_view bytes) {
   if (name.starts_with("packs/")) written_pack(name, bytes);
+  if (name.starts_with("logbook/")) written_logbook(name, bytes);
   if (name.starts_with("points/")) written_point(rest_of(name, "points/"), bytes);
   if (name.starts_with("prune/")) written_word(rest_of(name, "prune/"), bytes);
 }
 
 void Model::removes(const std::string& name, Timestamp now) {
+  std::erase_if(winners_, [&](const auto& one) { return one.first.first == name; });
   if (name.starts_with("packs/") || name.starts_with("snapshots/")) check_word_allows(name, now);
   if (name.starts_with("packs/")) removes_pack(name);
   if (name.starts_with("snapshots/")) removes_snapshot(name);
+  if (name.starts_with("logbook/")) removes_logbook(name);
+  if (name.starts_with("prune/")) words_[rest_of(name, "prune/")].decided = false;
   if (name.starts_with("points/")) removes_point(rest_of(name, "points/"));
 }
 
+// A name is drawn once, but a write that is repeated may arrive when its object is gone already.
 void Model::written_pack(const std::string& name, std::string_view bytes) {
-  if (!names_.insert(name).second) throw Violation{name + " was written again: its name came back"};
-  auto& chunks = packs_[name];
+  auto [it, is_new] = packs_.try_emplace(name);
+  if (!is_new) throw Violation{name + " was written over"};
   for (const auto& chunk : open_pack(nullptr, name, bytes).chunks) {
-    chunks.push_back(chunk.digest);
+    it->second.push_back(chunk.digest);
     ++holders_[chunk.digest];
   }
 }
@@ -69,6 +79,35 @@ std::string Model::who_needs(const Digest& digest) const {
   return "nobody needs";
 }
 
+void Model::written_logbook(const std::string& name, std::string_view bytes) {
+  auto [it, is_new] = logbook_.try_emplace(name);
+  if (!is_new) throw Violation{name + " was written over"};
+  for (const auto& one : check_logbook_object(nullptr, name, bytes).extents) {
+    it->second.push_back({one.extent.log, {one.extent.base, one.extent.next}});
+  }
+}
+
+// What it holds, others hold.
+void Model::removes_logbook(const std::string& name) {
+  auto object = logbook_.extract(name);
+  if (!object) return;
+  for (const auto& held : object.mapped()) {
+    std::vector<Range> others;
+    for (const auto& [_, ranges] : logbook_) {
+      for (const auto& one : ranges) {
+        if (one.log == held.log) others.push_back(one.range);
+      }
+    }
+    others = unite(std::move(others));
+    bool covered = std::any_of(others.begin(), others.end(), [&](const Range& range) {
+      return range.from <= held.range.from && held.range.to <= range.to;
+    });
+    if (covered) continue;
+    throw Violation{fmt::format("{} is deleted, and no other object has [{}, {}) of {}", name,
+                                held.range.from, held.range.to, held.log.value)};
+  }
+}
+
 // States only go forward: open, then whole or revoked.
 void Model::written_point(const std::string& id, std::string_view bytes) {
   auto json = payload_of(ObjectType::point, point_name(id), bytes);
@@ -78,12 +117,12 @@ void Model::written_point(const std::string& id, std::string_view bytes) {
   }
   auto [it, is_new] = points_.try_emplace(id);
   auto& point = it->second;
-  if (is_new && state != Point::State::open) throw Violation{"point " + id + " was never open"};
-  if (!is_new && point.state != Point::State::open) {
-    throw Violation{fmt::format("point {} was {} and is written again", id,
-                                point.state == Point::State::whole     ? "whole"
-                                : point.state == Point::State::revoked ? "revoked"
-                                                                       : "removed")};
+  bool was_open = !is_new && point.state == Point::State::open;
+  bool was_gone = is_new || point.state == Point::State::gone;
+  if (!was_open && !(was_gone && state == Point::State::open)) {
+    throw Violation{fmt::format("point {} was {} and is written as {}", id,
+                                is_new ? "not there" : kStates[static_cast<int>(point.state)],
+                                kStates[static_cast<int>(state)])};
   }
   if (state == Point::State::whole) publish(point, read_point(vault(), id));
   point.state = state;
@@ -153,12 +192,10 @@ void Model::written_word(const std::string& id, std::string_view bytes) {
   auto json = payload_of(ObjectType::word, word_name(id), bytes);
   auto [it, is_new] = words_.try_emplace(id);
   auto& word = it->second;
-  if (is_new != !json.contains("since")) {
-    throw Violation{"word " + id + (is_new ? " begins in its middle" : " came back")};
-  }
+  if (is_new && json.contains("since")) throw Violation{"word " + id + " begins in its middle"};
   if (json.contains("since")) word.since = *parse_timestamp(json.at("since").get<std::string>());
   if (!json.value("decided", false)) return;
-  if (!word.names.empty()) throw Violation{"word " + id + " was decided twice"};
+  if (std::exchange(word.decided, true)) throw Violation{"word " + id + " was decided twice"};
   for (const auto* what : {"packs", "snapshots"}) {
     for (const auto& name : json.at(what)) word.names.insert(name.get<std::string>());
   }

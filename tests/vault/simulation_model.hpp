@@ -43,6 +43,14 @@ class Model {
   // What a point has beside the vault.
   void outside_made(const std::string& name, const std::string& point);
   void outside_removed(const std::string& name);
+  // Positions of a log that an archiver was told are durable.
+  void promise(const LogName& log, Range range) { promised_.push_back({log, range}); }
+  struct Promised {
+    LogName log;
+    Range range;
+  };
+  const std::vector<Promised>& promised() const { return promised_; }
+
   // Who swapped this version was told `written`. Two who wrote the same bytes may both be
   // (store/retry_store.hpp).
   void won(const std::string& name, const std::string& version, std::string_view bytes,
@@ -66,6 +74,7 @@ class Model {
   struct Word {
     Timestamp since;
     std::set<std::string> names;  // what was decided
+    bool decided = false;
   };
   struct HashDigest {
     std::size_t operator()(const Digest& digest) const {
@@ -81,6 +90,8 @@ class Model {
   void written_pack(const std::string& name, std::string_view bytes);
   void read_back(Point& point, const RecoveryPoint& whole);
   void publish(Point& point, const RecoveryPoint& whole);
+  void written_logbook(const std::string& name, std::string_view bytes);
+  void removes_logbook(const std::string& name);
   void removes_pack(const std::string& name);
   void removes_point(const std::string& id);
   void removes_snapshot(const std::string& name);
@@ -94,7 +105,6 @@ class Model {
   std::map<std::string, Point> points_;
   std::map<std::string, Word> words_;
   std::map<std::string, std::vector<Digest>> packs_;     // that are there
-  std::set<std::string> names_;                          // of packs and words, that ever were
   std::unordered_map<Digest, int, HashDigest> holders_;  // packs that are there
   std::unordered_map<Digest, int, HashDigest> needed_;   // by live points
   std::map<std::string, std::string> outside_;           // of which point; that are there
@@ -103,6 +113,8 @@ class Model {
     std::string wrote;
   };
   std::map<std::pair<std::string, std::string>, Winner> winners_;  // of name and version
+  std::vector<Promised> promised_;
+  std::map<std::string, std::vector<Promised>> logbook_;  // what each object that is there holds
   std::uint64_t published_ = 0;
   std::uint64_t deleted_ = 0;
 };

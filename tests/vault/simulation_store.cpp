@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/checksum.hpp"
+#include "base/error.hpp"
 
 namespace lifeboat::vault::simulation {
 namespace {
@@ -258,6 +259,45 @@ bool LifeStore::hidden(const ObjectInfo& info) {
     default:
       return false;
   }
+}
+
+bool LateStore::late() {
+  return late_in_ > 0 && ground_.chance.below(late_in_) == 0;
+}
+
+void LateStore::send(const std::string& name,
+                     std::function<void(store::ObjectStore&)> write) const {
+  auto delay = Millis(static_cast<std::int64_t>(
+      ground_.chance.below(static_cast<std::uint64_t>(ground_.latest.count()))));
+  ground_.scheduler.spawn([&ground = ground_, who = who_ + " late", delay, write] {
+    ground.scheduler.sleep(delay);
+    LifeStore network(ground, who, 0, true);
+    write(network);
+  });
+  throw Error(Code::timeout, "object " + name, "no answer in time", "this is a test");
+}
+
+void LateStore::put(const std::string& name, std::string_view bytes) {
+  if (!late()) return inner().put(name, bytes);
+  send(name, [name, bytes = std::string(bytes)](auto& store) { store.put(name, bytes); });
+}
+
+PutResult LateStore::put_if_absent(const std::string& name, std::string_view bytes) {
+  if (!late()) return inner().put_if_absent(name, bytes);
+  send(name, [name, bytes = std::string(bytes)](auto& store) { store.put_if_absent(name, bytes); });
+}
+
+PutResult LateStore::put_if_unchanged(const std::string& name, std::string_view bytes,
+                                      const std::string& seen_version) {
+  if (!late()) return inner().put_if_unchanged(name, bytes, seen_version);
+  send(name, [name, bytes = std::string(bytes), seen_version](auto& store) {
+    store.put_if_unchanged(name, bytes, seen_version);
+  });
+}
+
+bool LateStore::remove(const std::string& name) {
+  if (!late()) return inner().remove(name);
+  send(name, [name](auto& store) { store.remove(name); });
 }
 
 PutResult Witness::put_if_unchanged(const std::string& name, std::string_view bytes,

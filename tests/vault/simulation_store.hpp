@@ -62,6 +62,7 @@ struct Ground {
   Millis latency{3000};     // of a call, twice the mean
   unsigned stall_in = 50;   // one of so many calls hangs…
   Millis longest_stall{0};  // …for up to this
+  Millis latest{0};         // a write that is late takes effect
   struct Written {
     Timestamp when;
     std::string before;  // what it replaced
@@ -91,8 +92,6 @@ class LifeStore : public store::ObjectStore {
   std::string describe() const override { return "the store of the simulation"; }
   unsigned calls_at_once() const override { return 1; }
 
-  void kill() { dead_ = true; }
-
  private:
   template <typename Effect>
   auto call(store::Op op, const std::string& name, Effect&& effect) -> decltype(effect());
@@ -114,6 +113,29 @@ class LifeStore : public store::ObjectStore {
   bool takes_effect_;
   std::uint64_t calls_ = 0;
   bool dead_ = false;
+};
+
+// Writes that are told to have timed out, and take effect later: they are still on their way.
+class LateStore : public store::ForwardingStore {
+ public:
+  // One of `late_in` writes; 0: none.
+  LateStore(store::ObjectStore& inner, Ground& ground, std::string who, unsigned late_in)
+      : ForwardingStore(inner), ground_(ground), who_(std::move(who)), late_in_(late_in) {}
+
+  void put(const std::string& name, std::string_view bytes) override;
+  store::PutResult put_if_absent(const std::string& name, std::string_view bytes) override;
+  store::PutResult put_if_unchanged(const std::string& name, std::string_view bytes,
+                                    const std::string& seen_version) override;
+  bool remove(const std::string& name) override;
+
+ private:
+  bool late();
+  [[noreturn]] void send(const std::string& name,
+                         std::function<void(store::ObjectStore&)> write) const;
+
+  Ground& ground_;
+  std::string who_;
+  unsigned late_in_;
 };
 
 // Outermost: what the program is told is what it acts on.

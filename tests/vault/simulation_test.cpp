@@ -22,10 +22,11 @@ std::optional<std::uint64_t> number_from(const char* variable) {
 }
 
 struct Sums {
-  std::uint64_t calls = 0, published = 0, killed = 0, failed = 0, deleted = 0;
+  std::uint64_t calls = 0, published = 0, archived = 0, killed = 0, failed = 0, deleted = 0;
   void add(const Outcome& one) {
     calls += one.calls;
     published += one.published;
+    archived += one.archived;
     killed += one.killed;
     failed += one.failed;
     deleted += one.deleted;
@@ -56,11 +57,12 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
     sums.add(outcome);
   }
   std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "
-            << sums.deleted << " packs deleted, " << sums.killed << " lives cut short, "
-            << sums.failed << " runs failed\n";
+            << sums.archived << " extents, " << sums.deleted << " packs deleted, " << sums.killed
+            << " lives cut short, " << sums.failed << " runs failed\n";
   // It is not true for want of anything that happens.
   EXPECT_GT(sums.published, 4 * seeds);
   EXPECT_GT(sums.deleted, 4 * seeds);
+  EXPECT_GT(sums.archived, seeds);
   EXPECT_GT(sums.killed, seeds);
 }
 
