@@ -17,6 +17,9 @@ KINDS = {"3.9-zookeeper": "3.9.1", "3.9": "3.9.1", "4": "4.4.0"}
 # Who may log in by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
 USER = "lifeboat"
 PASSWORD = "not a 'secret' = here!"
+SECURE_LISTENERS = ("SSL", "SASL_SSL", "SASL_PLAINTEXT", "BRIEF", "EXPIRED", "ELSEWHERE")
+# After it a broker hangs up on who does not log in again, at the listener BRIEF.
+BRIEF_SESSION_MS = 6000
 
 
 class Broker(JavaServer):
@@ -128,8 +131,9 @@ class KraftKafka(Broker):
     """A broker under KRaft. The first one of a stack is the controller, too.
 
     `secure` gives it listeners beside PLAINTEXT: SSL (asks clients for a certificate), SASL_SSL and
-    SASL_PLAINTEXT, and two that show a certificate which a client must refuse, EXPIRED and
-    ELSEWHERE. Its facts name their ports, the folder of certificates.py, and who may log in.
+    SASL_PLAINTEXT, BRIEF (the same with sessions of some seconds), and two that show a certificate
+    which a client must refuse, EXPIRED and ELSEWHERE. Its facts name their ports, the folder of
+    certificates.py, and who may log in.
     """
 
     start_seconds = 360
@@ -138,7 +142,7 @@ class KraftKafka(Broker):
         super().__init__(folder, earlier, cancelled, kind, broker_id, brokers)
         self._id_file = os.path.join(folder, "kafka-cluster-id")
         self._certificates = os.path.join(folder, "certificates") if secure else None
-        names = ["SSL", "SASL_SSL", "SASL_PLAINTEXT", "EXPIRED", "ELSEWHERE"] if secure else []
+        names = list(SECURE_LISTENERS) if secure else []
         names += ["CONTROLLER"] if broker_id == 0 else []
         ports = earlier.get("ports", {})
         self._ports = {name: Port(ports.get(name)) for name in names}
@@ -197,7 +201,8 @@ class KraftKafka(Broker):
     def _all_settings(self):
         ports = {"PLAINTEXT": self.port, **{name: p.number for name, p in self._ports.items()}}
         at = {name: f"{name}://127.0.0.1:{port}" for name, port in ports.items()}
-        protocols = {"EXPIRED": "SSL", "ELSEWHERE": "SSL", "CONTROLLER": "PLAINTEXT"}
+        protocols = {"EXPIRED": "SSL", "ELSEWHERE": "SSL", "BRIEF": "SASL_PLAINTEXT",
+                     "CONTROLLER": "PLAINTEXT"}
         names = list(dict.fromkeys([*ports, "CONTROLLER"]))
         settings = {
             "node.id": self.broker_id,
@@ -226,12 +231,15 @@ class KraftKafka(Broker):
             own = os.path.join(folder, f"{name}.pem")
             settings[f"listener.name.{name}.ssl.keystore.location"] = own
         module = "org.apache.kafka.common.security"
-        for name in ("sasl_ssl", "sasl_plaintext"):
+        for name in ("sasl_ssl", "sasl_plaintext", "brief"):
             plain = f'{module}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
             scram = f"{module}.scram.ScramLoginModule required;"
             for mechanism, login in (("plain", plain), ("scram-sha-256", scram),
                                      ("scram-sha-512", scram)):
                 settings[f"listener.name.{name}.{mechanism}.sasl.jaas.config"] = login
+        for mechanism in ("plain", "scram-sha-256", "scram-sha-512"):
+            name = f"listener.name.brief.{mechanism}.connections.max.reauth.ms"
+            settings[name] = BRIEF_SESSION_MS
         return settings
 
     def _works(self):

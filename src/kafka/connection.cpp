@@ -66,12 +66,13 @@ void Connection::log_in() {
   session_ends_ = Deadline::never();
   const auto lifetime = authenticate(*sasl_, client_id_, name_,
                                      [this](Request request) { return call(std::move(request)); });
-  // The broker hangs up on a session that is over: the next one begins well before.
-  if (lifetime > Millis(0)) session_ends_ = Deadline::after(lifetime * 4 / 5);
+  // The broker hangs up on a session that is over: the next one begins well before. What was sent
+  // before may still lie in the queue of a busy broker.
+  if (lifetime > Millis(0)) session_ends_ = Deadline::after(lifetime / 2);
 }
 
 void Connection::log_in_again_in_time() {
-  if (sasl_ && expected_.empty() && session_ends_.passed()) log_in();
+  if (expected_.empty() && session_ends()) log_in();
 }
 
 void Connection::send(Request request) {

@@ -28,12 +28,12 @@ class Connection {
   // would be cleared first.
   std::string_view receive(std::string& into, Deadline deadline, std::size_t most = 64u << 20);
   std::size_t in_flight() const { return expected_.size(); }
+  // The SASL session is about to end. The next send() with nothing in flight begins another one;
+  // who has requests in flight all the time sends none until they are answered.
+  bool session_ends() const { return session_ends_.passed(); }
 
   // send() and receive() within Config::request_timeout.
   std::string call(Request request);
-
-  // Hands the connection over, logged in and with nothing in flight: see Transport::carry().
-  void carry(int local) { transport_.carry(local); }
 
   const std::string& name() const { return name_; }  // "host:port"
 

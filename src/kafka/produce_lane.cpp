@@ -52,6 +52,11 @@ void ProduceLane::run() {
   }
 }
 
+bool ProduceLane::Link::takes_more() const {
+  if (in_flight.size() >= kMaxInFlight) return false;
+  return in_flight.empty() || !connection || !connection->session_ends();
+}
+
 // Which partitions have a batch to send, and a leader to send it to.
 std::map<BrokerId, ProduceLane::Waiting> ProduceLane::sendable() {
   std::lock_guard lock(shared_.mutex);
@@ -70,7 +75,7 @@ std::map<BrokerId, ProduceLane::Waiting> ProduceLane::sendable() {
     }
     // Batches that go two ways at once could overtake one another.
     if (queue.in_flight > 0 && queue.sent_to != leader) continue;
-    if (links_[leader].in_flight.size() < kMaxInFlight) found[leader].push_back(&queue);
+    if (links_[leader].takes_more()) found[leader].push_back(&queue);
   }
   return found;
 }

@@ -29,6 +29,7 @@ class ProduceLane {
   struct Link {
     std::unique_ptr<Connection> connection;
     std::deque<Waiting> in_flight;  // the partitions of each request
+    bool takes_more() const;
   };
 
   void run();

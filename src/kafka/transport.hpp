@@ -27,14 +27,11 @@ class Transport {
   // `more` follows at once: small pieces may wait for it.
   void write(std::string_view bytes, Deadline deadline, bool more = false);
   void read(char* to, std::size_t n, Deadline deadline);
-  // Carries bytes between the broker and a local non-blocking socket until that one is closed.
-  void carry(int local);
 
  private:
   void connect(const std::string& host, int port, Deadline deadline);
   void shake_hands(const std::string& host, const TlsConfig& tls, Deadline deadline);
   void wait(short events, Deadline deadline);
-  std::size_t read_some(char* to, std::size_t n);
   void wake_when_there(std::size_t n);
   void wait_for_tls(int result, Deadline deadline);
   [[noreturn]] void tls_failed(int reason) const;

@@ -8,12 +8,37 @@
 #include "kafka/admin.hpp"
 #include "kafka/broker_tools.hpp"
 #include "kafka/cluster.hpp"
+#include "kafka/connection.hpp"
+#include "kafka/group_hold.hpp"
 #include "kafka/kraft_stack.hpp"
+#include "kafka/protocol.hpp"
 #include "kafka/raw_producer.hpp"
 #include "kafka/record_batch.hpp"
 
 namespace lifeboat::kafka::test {
 namespace {
+
+// What is logged while it lives.
+class Heard {
+ public:
+  explicit Heard(spdlog::level::level_enum level) {
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+        "heard", std::make_shared<spdlog::sinks::ostream_sink_mt>(said_)));
+    spdlog::set_level(level);
+  }
+  ~Heard() { end(); }
+  Heard(const Heard&) = delete;
+  Heard& operator=(const Heard&) = delete;
+  std::string end() {
+    spdlog::set_default_logger(before_);
+    spdlog::set_level(spdlog::level::info);
+    return said_.str();
+  }
+
+ private:
+  std::ostringstream said_;
+  std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+};
 
 class RealSecurity : public testing::TestWithParam<std::string> {
  protected:
@@ -126,6 +151,62 @@ TEST_P(RealSecurity, BySaslOverTls) {
   works(config);
 }
 
+// The listener hangs up 6 s after a login on who has not logged in again (KIP-368). All of it goes
+// on for longer than two sessions, over the same connections.
+constexpr Millis kSessions{14000};
+
+TEST_P(RealSecurity, AConnectionOutlivesItsSession) {
+  std::vector<std::unique_ptr<Connection>> connections;
+  std::vector<std::unique_ptr<Connection>> silent;
+  for (const auto mechanism :
+       {SaslMechanism::plain, SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
+    auto config = at("BRIEF");
+    config.sasl = user(mechanism);
+    const auto broker = parse_address(config.bootstrap.front());
+    for (auto* list : {&connections, &silent}) {
+      list->push_back(std::make_unique<Connection>(broker.host, broker.port, config));
+    }
+  }
+  const auto end = Deadline::after(kSessions);
+  const auto ask = [](Connection& connection) {
+    EXPECT_NO_THROW(connection.call(metadata_request("test"))) << connection.name();
+  };
+  while (!end.passed() && !HasFailure()) {
+    for (auto& connection : connections) ask(*connection);
+    Cancel().sleep_for(Millis(100));
+  }
+  for (auto& connection : silent) ask(*connection);  // whose session is long over
+}
+
+TEST_P(RealSecurity, FetchProduceAndAHoldGoOnOverTheEndsOfSessions) {
+  auto config = at("BRIEF");
+  config.sasl = user(SaslMechanism::scram_sha_512);
+  const TopicPartition from{fresh_name("sessions"), PartitionId(0)};
+  const TopicPartition to{from.topic + "-again", PartitionId(0)};
+  Admin admin(config, Clock::real());
+  for (const auto& tp : {from, to}) admin.create_topic(tp.topic, 1, 1, {});
+  produce(plain, from, {.records = 1});
+  const auto batch = fetch_all(plain, from);
+
+  Heard heard(spdlog::level::warn);
+  GroupHold hold(config, from.topic, {from.topic}, EvictOthers::no, Cancel(),
+                 Deadline::after(Millis(60000)), Clock::real());
+  RememberingSink sink;
+  RunningFetcher fetcher(config, to.topic, sink);
+  // Always with requests in flight.
+  RawProducer producer(config, Clock::real(), {.max_queued = ByteCount(20 * batch.size())});
+  std::int64_t sent = 0;
+  for (const auto end = Deadline::after(kSessions); !end.passed(); ++sent) {
+    producer.produce(to, batch, {});
+  }
+  producer.flush(Cancel());
+  EXPECT_TRUE(wait_until([&] { return sink.reached(to, Offset(sent)); }));
+  EXPECT_EQ(Cluster(config, Clock::real()).offsets({to}).at(to).high_watermark, Offset(sent));
+  EXPECT_NO_THROW(hold.check());
+  EXPECT_EQ(heard.end(), "") << "no connection was lost";
+  std::printf("%s: %lld batches\n", GetParam().c_str(), static_cast<long long>(sent));
+}
+
 TEST_P(RealSecurity, AWrongPasswordIsNamedAndNotShown) {
   for (const auto mechanism :
        {SaslMechanism::plain, SaslMechanism::scram_sha_256, SaslMechanism::scram_sha_512}) {
@@ -141,11 +222,7 @@ TEST_P(RealSecurity, LibrdkafkasRefusalSaysWhyToo) {
   config.request_timeout = Millis(3000);
   config.sasl = user(SaslMechanism::scram_sha_256);
   config.sasl->password = "another secret";
-  std::ostringstream said;
-  const auto before = spdlog::default_logger();
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
-      "heard", std::make_shared<spdlog::sinks::ostream_sink_mt>(said)));
-  spdlog::set_level(spdlog::level::debug);
+  Heard heard(spdlog::level::debug);
   try {
     Admin(config, Clock::real()).topic_configs("events");
     ADD_FAILURE() << "let in";
@@ -153,10 +230,9 @@ TEST_P(RealSecurity, LibrdkafkasRefusalSaysWhyToo) {
     EXPECT_EQ(error.code(), Code::denied) << error.what();
     EXPECT_EQ(std::string(error.what()).find("another secret"), std::string::npos);
   }
-  spdlog::set_default_logger(before);
-  spdlog::set_level(spdlog::level::info);
-  EXPECT_NE(said.str().find("librdkafka"), std::string::npos);
-  EXPECT_EQ(said.str().find("another secret"), std::string::npos);
+  const auto said = heard.end();
+  EXPECT_NE(said.find("librdkafka"), std::string::npos);
+  EXPECT_EQ(said.find("another secret"), std::string::npos);
 }
 
 TEST_P(RealSecurity, CertificatesThatProveNothingAreRefused) {
