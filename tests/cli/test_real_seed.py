@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A lost Kafka comes back by seeding the brokers' log dirs: with ZooKeeper and with KRaft, one
-broker and several replicas. What the brokers hold afterwards is compared with what they held, byte
+"""A lost Kafka comes back by seeding the brokers' log dirs: with ZooKeeper and with KRaft, of 3.9
+and 4, one broker and several replicas. What the brokers hold afterwards is compared with what they held, byte
 by byte (but for leader epochs) on disk, and record by record as consumers see it. The restore is
 killed at random moments on its way. $LIFEBOAT_SEED repeats a run.
 """
@@ -58,6 +58,7 @@ class Seed:
     """What the two modes share."""
 
     kind, brokers, copies = None, 1, 1
+    plain = (20000, 3000, "lz4")  # bytes a segment, records, codec: several segments
 
     @classmethod
     def setUpClass(cls):
@@ -118,11 +119,12 @@ class Seed:
             harness.end(process)
 
     def fill(self):
-        self.create("plain", "segment.bytes=20000", "retention.ms=86400000")
+        segment, records, codec = self.plain
+        self.create("plain", f"segment.bytes={segment}", "retention.ms=86400000")
         self.create("ledger")
         self.create("short")
         for partition in range(2):
-            self.produce("plain", 3000, partition)
+            self.produce("plain", records, partition, codec)
         self.produce("plain", 100, 1, codec="none")
         self.produce("short", 1000)
         self.transaction("a", kill=False)
@@ -329,6 +331,11 @@ class WithZooKeeper(Seed, unittest.TestCase):
 
 class WithKRaft(Seed, unittest.TestCase):
     kind, brokers, copies = "3.9", 2, 2
+
+
+class WithNewestKafka(Seed, unittest.TestCase):
+    kind, brokers, copies = "4", 2, 2
+    plain = (1 << 20, 30000, "none")  # segments of 1 MiB are its smallest
 
 
 if __name__ == "__main__":
