@@ -30,6 +30,7 @@ struct CatOptions {
   std::string topic_id;
   std::string file;
   bool skip_gaps = false;
+  bool lost = false;
 };
 struct Asked {
   std::string topic;
@@ -50,22 +51,28 @@ void print_records(const vault::Logbook& logbook, const Partition& partition,
 void write_batches(const vault::Logbook& logbook, const Partition& partition,
                    const recovery::ReadRange& range, const std::string& file, const Cancel& cancel);
 
+// Of a partition, what is to be printed: all of it, or what its cluster lost.
+std::vector<recovery::LostPart> parts_of(const vault::Logbook& logbook, const Partition& partition,
+                                         const Asked& asked, bool lost);
+
 // Prints what the logbook holds of a topic's range, partition by partition, each in the order of
 // its offsets. What is missing is told first, and by the exit status.
 int cat(const Globals& globals, const CatOptions& options) {
   Session session(globals, Form::other);
   const auto asked = parse(options, session.clock().now());
   const auto vault = recovery::open_vault(session.config());
-  const auto logbook = recovery::load_history(vault.vault);
+  const auto logbook =
+      options.lost ? vault::Logbook::load(vault.vault) : recovery::load_history(vault.vault);
   const auto partitions = choose_partitions(choose_topic(logbook, asked, options), asked);
   bool missing = false;
-  for (const auto& partition : partitions) {
-    const auto range = recovery::resolve_range(logbook, partition, asked.from, asked.to);
-    missing |= tell_missing(logbook, partition, range);
-    if (options.format == "batches") {
-      write_batches(logbook, partition, range, options.file, session.cancel());
-    } else {
-      print_records(logbook, partition, range, asked, options, session.cancel());
+  for (const auto& one : partitions) {
+    for (const auto& [partition, range] : parts_of(logbook, one, asked, options.lost)) {
+      missing |= tell_missing(logbook, partition, range);
+      if (options.format == "batches") {
+        write_batches(logbook, partition, range, options.file, session.cancel());
+      } else {
+        print_records(logbook, partition, range, asked, options, session.cancel());
+      }
     }
   }
   return missing && !options.skip_gaps ? exit_code(Code::failed) : 0;
@@ -183,6 +190,29 @@ std::vector<Partition> choose_partitions(const recovery::ArchivedTopic& topic, c
                   topic.partitions.front().log.partition, topic.partitions.back().log.partition));
 }
 
+std::vector<recovery::LostPart> parts_of(const vault::Logbook& logbook, const Partition& partition,
+                                         const Asked& asked, bool lost) {
+  const auto asked_of = [&](const Partition& part) {
+    return recovery::resolve_range(logbook, part, asked.from, asked.to);
+  };
+  if (!lost) return {{partition, asked_of(partition)}};
+  std::vector<recovery::LostPart> parts;
+  for (auto& part : recovery::lost_parts(logbook, partition.log)) {
+    const auto wanted = asked_of(part.partition);
+    part.range = {std::max(part.range.from, wanted.from), std::min(part.range.until, wanted.until)};
+    if (part.range.from >= part.range.until) continue;
+    say(fmt::format("lifeboat: {}: the cluster went on without [{}, {}) of {}",
+                    to_string(partition.log.topic_partition()), part.range.from, part.range.until,
+                    part.partition.summary.log.value));
+    parts.push_back(std::move(part));
+  }
+  if (parts.empty()) {
+    say(fmt::format("lifeboat: {}: the cluster lost nothing of this range",
+                    to_string(partition.log.topic_partition())));
+  }
+  return parts;
+}
+
 bool tell_missing(const vault::Logbook& logbook, const Partition& partition,
                   const recovery::ReadRange& range) {
   const auto missing = recovery::missing_of(logbook, partition, range);
@@ -294,6 +324,8 @@ void add_logbook_cat(CLI::App& logbook, Invocation& invocation) {
                    "Of several topics that had this name (default: the newest)");
   verb->add_option("-o,--output", options->file,
                    "With --format batches: a new file, or a folder for <first offset>.log");
+  verb->add_flag("--lost", options->lost,
+                 "Only what the brokers lost when a partition was cut back and written anew");
   verb->add_flag("--skip-gaps", options->skip_gaps, "Gaps do not change the exit status");
   verb->callback([&invocation, options] {
     invocation.choose(

@@ -86,7 +86,8 @@ void print_status(const nlohmann::json& status) {
   if (status.contains("archivers")) print_archivers(status.at("archivers"));
   for (const auto& one : status.at("diverged")) {
     print_data(fmt::format(
-        "{} was cut back and written anew: from {} on (leader epoch {}) it is {}\n",
+        "{} was cut back and written anew: from {} on (leader epoch {}) it is {}; what was lost: "
+        "`lifeboat logbook cat --lost`\n",
         cell(one, "log"), cell(one, "from"), cell(one, "since_epoch"), cell(one, "archived_as")));
   }
   auto logs = status.at("logs");

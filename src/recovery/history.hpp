@@ -1,5 +1,6 @@
 #pragma once
 
+#include "recovery/read_back.hpp"
 #include "vault/logbook.hpp"
 
 namespace lifeboat::recovery {
@@ -11,5 +12,15 @@ namespace lifeboat::recovery {
 vault::Logbook load_history(vault::Vault vault);
 // The same for one that is loaded; again after refresh().
 void follow_histories(vault::Logbook& logbook);
+
+// A range of an archived log that its cluster did not go on with.
+struct LostPart {
+  ArchivedTopic::Partition partition;  // `summary` is that of the log in which it lies
+  ReadRange range;
+};
+// Of a partition, the oldest first; the ranges of several may overlap. `logbook` follows no
+// histories. Where nothing was proven to be the same, what was written anew may be the same
+// records.
+std::vector<LostPart> lost_parts(const vault::Logbook& logbook, const kafka::LogId& log);
 
 }  // namespace lifeboat::recovery

@@ -271,6 +271,20 @@ class SharedWork(unittest.TestCase):
         ended = self.lifeboat.run("logbook", "cat", "cut/0", "--format", "values")
         self.assertEqual(ended.out.splitlines(), [f"both-{n}" for n in range(100)] +
                          [f"instead-{n}" for n in range(80)] + [f"more-{n}" for n in range(20)])
+        lost = self.lifeboat.run("logbook", "cat", "cut/0", "--lost", "--format", "values")
+        self.assertEqual(lost.code, 0, lost)
+        self.assertEqual(lost.out.splitlines(), [f"lost-{n}" for n in range(50)])
+        self.assertIn("went on without [100, 150)", lost.err)
+        some = self.lifeboat.run("logbook", "cat", "cut", "--lost", "--from", "120", "--to", "130")
+        self.assertEqual([record["offset"] for record in map(json.loads, some.out.splitlines())],
+                         list(range(120, 130)))
+        raw = self.lifeboat.run("logbook", "cat", "cut/0", "--lost", "--format", "batches", "-o",
+                                self.folder)
+        self.assertEqual(raw.code, 0, raw)
+        self.assertTrue((self.folder / f"{100:020}.log").exists())
+        none = self.lifeboat.run("logbook", "cat", "cut/0", "--lost", "--from", "150")
+        self.assertEqual((none.code, none.out), (0, ""), none)
+        self.assertIn("lost nothing", none.err)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,28 @@ TEST_F(History, ALogThatWasNeverCutIsReadAsItIs) {
   EXPECT_EQ(read(), std::vector{part(kLog, 0, 100)});
 }
 
+TEST_F(History, WhatTheClusterLostIsWhatLaterBranchesTookThePlaceOf) {
+  const auto lost = [&] {
+    std::vector<std::string> parts;
+    for (const auto& [partition, range] : lost_parts(vault::Logbook::load(vault), kPartition)) {
+      parts.push_back(
+          fmt::format("{} [{}, {})", partition.summary.log.value, range.from, range.until));
+    }
+    return parts;
+  };
+  archive(kLog, 10, 100);
+  EXPECT_TRUE(lost().empty());
+  archive(since(9), 80, 150);
+  EXPECT_EQ(lost(), std::vector{part(kLog, 80, 100)});
+  archive(since(10), 120, 200);
+  EXPECT_EQ(lost(), (std::vector{part(kLog, 80, 100), part(since(9), 120, 150)}));
+  archive(since(11), 5, 20);  // nothing was proven to be the same
+  EXPECT_EQ(lost(),
+            (std::vector{part(kLog, 10, 100), part(since(9), 80, 150), part(since(10), 120, 200)}));
+  archive(log_name_since({"c", "t", "events", PartitionId(1)}, kafka::LeaderEpoch(3)), 0, 20);
+  EXPECT_EQ(lost().size(), 3u) << "another partition's";
+}
+
 // The abort of [0, 2) was among what the cluster lost; what came instead commits it.
 TEST_F(History, WhatLostMarkersSaidDoesNotCount) {
   const auto bytes = bytes_of(kAborted) + bytes_of(kAbortMarker);
