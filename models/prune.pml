@@ -14,7 +14,7 @@
 #endif
 #define WRITERS 2
 
-mtype = {none, open, published, revoked};
+mtype = {none, open, published, revoked};  /* open: and renewed, by its writer, as often as he likes */
 mtype point[WRITERS] = none;  /* points/<id> */
 bool uses[WRITERS];           /* said in the published point: it needs the chunk */
 bool pack[2] = true;          /* packs/<id>: each holds the chunk */

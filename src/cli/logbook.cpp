@@ -9,7 +9,6 @@
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
-#include "recovery/log_names.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -28,27 +27,6 @@ int list_logs(const Globals& globals) {
     print_logs(logbook);
   }
   return logbook.lost() ? exit_code(Code::corrupt) : 0;
-}
-
-void print_logs(const vault::Logbook& logbook);
-nlohmann::json logs_json(const vault::Logbook& logbook);
-
-// Lists the logs that the logbook holds, with what is missing of them.
-int list_logs(const Globals& globals) {
-  Session session(globals);
-  auto vault = recovery::open_vault(session.config());
-  auto logbook = vault::Logbook::load(vault.vault);
-  if (globals.json) {
-    print_document(logs_json(logbook));
-  } else {
-    print_logs(logbook);
-  }
-  return logbook.lost() ? exit_code(Code::corrupt) : 0;
-}
-
-std::string position_text(const vault::LogName& log, Position position) {
-  if (!recovery::parse_wal_log(log)) return fmt::format("{}", position);
-  return to_string(Lsn(static_cast<std::uint64_t>(position.value)));
 }
 
 void print_logs(const vault::Logbook& logbook) {

@@ -72,7 +72,7 @@ struct LogbookConfig {
 // What `prune` keeps.
 struct RetentionConfig {
   vault::RetentionPolicy points;
-  // What is dropped can be read so long, and a backup that takes longer is taken for dead.
+  // What is dropped can be read so long, and a backup without a sign of life for so long is dead.
   Millis grace{86'400'000};
 };
 

@@ -29,7 +29,7 @@ flush_interval: 5s
 # dropped. The newest point of each hour, day, week, month (UTC) counts, from the newest point back; labels
 # that are named keep their points. keep_logbook: all can be brought back to any moment that is no older than
 # this, and the logbook of before goes, but for what the kept points need; without it all of the logbook stays.
-# grace: what is dropped can be read so long; a backup must not take longer.
+# grace: what is dropped can be read so long; a backup that gives no sign of life so long is taken for dead.
 # retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12, keep_within: 2d,
 #             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h}
 # `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.

@@ -31,6 +31,10 @@ std::string encode(const UnfinishedPoint& point) {
                          {"label", point.label},    {"state", point.revoked ? "revoked" : "open"},
                          {"host", point.host},      {"folder", point.folder},
                          {"process", point.process}};
+  if (point.renewed) {
+    json["renewed"] = to_string(*point.renewed);
+    json["beats"] = point.beats;
+  }
   if (point.revoked) {
     json["revoked"] = to_string(*point.revoked);
     json["why"] = point.why;
@@ -58,6 +62,10 @@ UnfinishedPoint unfinished_point(const std::string& name, const nlohmann::json& 
   point.host = json.at("host").get<std::string>();
   point.folder = json.at("folder").get<std::string>();
   point.process = json.at("process").get<std::int64_t>();
+  if (json.contains("renewed")) {
+    point.renewed = parse_time(name, json.at("renewed"));
+    point.beats = json.at("beats").get<std::uint64_t>();
+  }
   const auto state = json.at("state").get<std::string>();
   if (state == "revoked") {
     point.revoked = parse_time(name, json.at("revoked"));
@@ -88,7 +96,8 @@ Decoded decode(const Vault& vault, const std::string& id, std::string object) {
 }
 
 // A point and its version, which was there when or before it was read: as states only go forward
-// (open, then whole or revoked), an open one that was read is of that version.
+// (open, open and renewed, then whole or revoked), what was read is of that version or a later one,
+// and a swap by it takes the place of what was read, or fails.
 struct Seen {
   std::string version;
   Decoded decoded;
@@ -102,9 +111,10 @@ std::optional<Seen> see(const Vault& vault, const std::string& id) {
 }
 
 Error was_revoked(const UnfinishedPoint& point) {
-  return Error(Code::conflict, "point " + point.id, describe(point),
-               "run `lifeboat backup` again; if backups take longer than the grace period, raise "
-               "`retention: {grace: …}`");
+  return Error(
+      Code::conflict, "point " + point.id, describe(point),
+      "run `lifeboat backup` again; if its machine can be away from the vault for longer than "
+      "the grace period, raise `retention: {grace: …}`");
 }
 
 void check_id(const std::string& id) {
@@ -199,6 +209,19 @@ void open_point(const Vault& vault, const UnfinishedPoint& point) {
   }
 }
 
+bool renew_point(const Vault& vault, const std::string& id, Timestamp now) {
+  for (;;) {
+    auto seen = see(vault, id);
+    if (!seen || seen->decoded.whole || seen->decoded.unfinished->revoked) return false;
+    auto point = *seen->decoded.unfinished;
+    point.renewed = now;
+    ++point.beats;
+    auto name = point_name(id);
+    auto object = seal(vault.sealing(), ObjectType::point, name, encode(point));
+    if (swap_object(vault, name, object, seen->version) == store::PutResult::written) return true;
+  }
+}
+
 void publish_point(const Vault& vault, const RecoveryPoint& point) {
   check_id(point.id);
   auto name = point_name(point.id);
@@ -209,7 +232,7 @@ void publish_point(const Vault& vault, const RecoveryPoint& point) {
     auto seen = see(vault, point.id);
     if (!seen) {
       throw Error(Code::conflict, "point " + point.id,
-                  "is gone: it was revoked, as it was not finished within the grace period",
+                  "is gone: it was revoked, as it gave no sign of life for the grace period",
                   "run `lifeboat backup` again");
     }
     if (seen->decoded.whole) {  // by us, when an answer got lost
@@ -280,8 +303,9 @@ RecoveryPoint read_point(const Vault& vault, const std::string& id) {
 std::string describe(const UnfinishedPoint& point) {
   if (point.revoked)
     return fmt::format("was revoked at {}: {}", to_string(*point.revoked), point.why);
-  return fmt::format("is being taken since {}, by {} (process {})", to_string(point.created),
-                     point.host, point.process);
+  return fmt::format("is being taken since {}, by {} (process {}), last seen at {}",
+                     to_string(point.created), point.host, point.process,
+                     to_string(point.alive_at()));
 }
 
 RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -45,6 +46,11 @@ struct UnfinishedPoint {
   std::int64_t process = 0;
   std::optional<Timestamp> revoked;  // since then it was given up…
   std::string why;                   // …and why
+  // Its backup's last sign of life, and how many there were: no two contents are equal bytes.
+  std::optional<Timestamp> renewed{};
+  std::uint64_t beats = 0;
+
+  Timestamp alive_at() const { return renewed ? std::max(created, *renewed) : created; }
 };
 
 // "is being taken since …, by …", "was revoked at …: …".
@@ -55,6 +61,9 @@ std::string make_point_id(Clock& clock, Random& random);
 
 // Before anything else of a backup. Error(conflict) when another point has its id.
 void open_point(const Vault& vault, const UnfinishedPoint& point);
+// A sign of life: who gives none for the grace period is taken for dead. False: it is not open any
+// more.
+bool renew_point(const Vault& vault, const std::string& id, Timestamp now);
 // Swaps the open point for the whole one. Durable when it returns. Error(conflict) when it was
 // revoked meanwhile, or another point has its id. When it throws something else, the point may have
 // been published all the same: withdraw_point() finds that out.

@@ -74,11 +74,24 @@ class Pruner {
     if (!seen.word->decided) {
       auto due = (seen.word->suspects ? seen.word->suspects->since : clock_.now()) +
                  options_.grace.count();
+      due = std::max(due, suspects_live_until(*seen.word));
       if (clock_.now() < due || options_.dry_run) return wait_for(*seen.word, due);
       if (!decide(seen)) return;
     }
     if (options_.dry_run) return wait_for(*seen.word, clock_.now());
     remove_decided(*seen.word);
+  }
+
+  // A suspect whose backup still gives signs of life is waited for.
+  Timestamp suspects_live_until(const PruneWord& word) const {
+    Timestamp until{0};
+    if (!word.suspects || word.suspects->points.empty()) return until;
+    const auto& suspects = word.suspects->points;
+    for (const auto& one : list_all_points(vault_).unfinished) {
+      if (one.revoked || std::ranges::find(suspects, one.id) == suspects.end()) continue;
+      until = std::max(until, one.alive_at() + options_.grace.count());
+    }
+    return until;
   }
 
   void wait_for(const PruneWord& word, Timestamp due) {
@@ -148,7 +161,7 @@ class Pruner {
 
   void revoke(const std::string& id) {
     auto done = revoke_point(vault_, id, clock_.now(),
-                             "it was not finished within the grace period, and prune on " +
+                             "its backup gave no sign of life for the grace period, and prune on " +
                                  options_.host + " took it for dead");
     if (done == Revoked::now) report_.revoked.push_back(id);
   }
@@ -306,7 +319,7 @@ class Pruner {
       if (options_.outside_unfinished) outside = options_.outside_unfinished(one);
       report_.unpublished.insert(report_.unpublished.end(), outside.begin(), outside.end());
       if (options_.dry_run) continue;
-      if (!one.revoked && one.created < long_ago) revoke(one.id);
+      if (!one.revoked && one.alive_at() < long_ago) revoke(one.id);
       if (!one.revoked || *one.revoked >= long_ago) continue;
       // Only the point's name leads to them: it goes last.
       for (const auto& name : outside) options_.remove_outside(name);

@@ -83,11 +83,7 @@ void prune_logs(const Vault& vault, const std::string& id, const PrunedLogs& log
   write_pruned(vault, id, logs);
   const auto all = read_pruned(vault);
   if (all.objects.size() < 2 || !all.damaged.empty()) return;
-  PrunedLogs rest;
-  for (const auto& log : known_logs(survey(vault))) {
-    if (const auto* left = all.logs.left_of(log.log)) rest.narrow(log.log, *left);
-  }
-  write_pruned(vault, fresh_id, rest);
+  write_pruned(vault, fresh_id, all.logs);
   for (const auto& name : all.objects) vault.store().remove(name);
 }
 

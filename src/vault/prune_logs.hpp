@@ -25,7 +25,7 @@ PrunedLogs still_unneeded(const Vault& vault, const PrunedLogs& named,
                           const std::vector<PointLogs>& points);
 
 // From now on nothing else is left of these logs. `id` as in write_pruned(). The records of before
-// become one, without logs that are gone.
+// become one; a log that is gone stays in it, or an archiver that meets it again would go back.
 void prune_logs(const Vault& vault, const std::string& id, const PrunedLogs& logs,
                 const std::string& fresh_id);
 

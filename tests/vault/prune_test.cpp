@@ -228,6 +228,41 @@ TEST_P(PruneTest, ABackupThatStallsIsRevoked) {
   EXPECT_EQ(withdraw_point(vault, slow.point.id, clock.now()), Revoked::before);
 }
 
+// As long as it gives signs of life it is waited for, however long it takes.
+TEST_P(PruneTest, ABackupThatLivesIsWaitedFor) {
+  take({"a", "b"});
+  take({"c"});
+  clock.advance(kGrace * 2);
+  Backup slow(vault, clock, random);
+  slow.save({"a", "b"});
+  prune_now();
+  for (int day = 0; day < 8; ++day) {
+    clock.advance(kGrace / 2);
+    EXPECT_TRUE(renew_point(vault, slow.point.id, clock.now()));
+    auto report = prune_now();
+    EXPECT_TRUE(report.revoked.empty());
+    EXPECT_EQ(report.due, clock.now() + kGrace.count());
+  }
+  slow.publish();
+  prune_all(2);
+  expect_whole();
+  EXPECT_EQ(list_points(vault).size(), 2u);
+  EXPECT_FALSE(renew_point(vault, slow.point.id, clock.now()));
+}
+
+TEST_P(PruneTest, ABackupThatFallsSilentIsRevoked) {
+  take({"a"});
+  clock.advance(kHour);
+  Backup slow(vault, clock, random);
+  clock.advance(kGrace);
+  EXPECT_TRUE(renew_point(vault, slow.point.id, clock.now()));
+  clock.advance(kGrace);
+  EXPECT_TRUE(prune_now().revoked.empty());
+  clock.advance(kHour);
+  EXPECT_EQ(prune_now().revoked, std::vector<std::string>{slow.point.id});
+  EXPECT_FALSE(renew_point(vault, slow.point.id, clock.now()));
+}
+
 TEST_P(PruneTest, ABrokenPointBlocksUntilItIsGivenUp) {
   auto broken = take({"a"});
   take({"b"});
