@@ -1,22 +1,26 @@
-// Puts a folder into a vault and gets it back; prints one JSON line with what it took.
+// A folder of files into a vault and back, by what a backup does; prints one JSON line with what it
+// took. With a PASSPHRASE the vault is encrypted.
 //
-//   lifeboat_bench_vault generate FOLDER MEBIBYTES SEED   a folder like a database's
-//   lifeboat_bench_vault put FOLDER VAULT                 {"snapshot", "bytes", "stored"}
-//   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER        {"bytes"}
+//   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]         {"snapshot", "bytes", "new_chunks"}
+//   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [PASSPHRASE]   {"bytes"}; durable
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 
-#include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/random.hpp"
+#include "postgres/relative_path.hpp"
+#include "postgres/restore.hpp"
 #include "store/directory_store.hpp"
+#include "vault/keys.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::bench {
@@ -25,50 +29,26 @@ namespace {
 namespace fs = std::filesystem;
 using vault::Vault;
 
-// Rows as a table of events has them: some of it repeats, some does not.
-std::string rows(std::size_t size, Random& random) {
-  std::string out;
-  while (out.size() < size) {
-    out +=
-        fmt::format(R"({{"uuid":"{}","event":"$pageview","team_id":{},"time":{},"url":"/p/{}"}})",
-                    random.hex(32), random.below(20), 1'763'000'000 + random.below(100'000),
-                    random.below(5000));
-    out += '\n';
-  }
-  out.resize(size);
-  return out;
+std::optional<vault::KeyMaterial> key_of(const std::string& passphrase) {
+  if (passphrase.empty()) return std::nullopt;
+  return vault::KeyMaterial{vault::KeyMaterial::Kind::passphrase, vault::Secret(passphrase),
+                            "the benchmark's passphrase"};
 }
 
-std::string noise(std::size_t size, Random& random) {
-  std::string out;
-  while (out.size() < size) append_le<std::uint64_t>(out, random.next());
-  out.resize(size);
-  return out;
+Vault open(store::ObjectStore& store, const std::string& passphrase) {
+  auto key = key_of(passphrase);
+  Random random;
+  if (Vault::exists(store)) return Vault::open(store, key ? &*key : nullptr);
+  return key ? Vault::create(store, Clock::real(), random, *key, "bench")
+             : Vault::create(store, Clock::real(), random);
 }
 
-// Half rows, a quarter that does not compress, a quarter that was there before; and 400 small
-// files.
-void generate(const fs::path& folder, std::uint64_t mebibytes, std::uint64_t seed) {
-  Random random(seed);
-  fs::create_directories(folder / "base");
-  std::string first;
-  for (std::uint64_t i = 0; i < mebibytes / 8; ++i) {
-    std::string bytes;
-    if (i % 4 < 2) bytes = rows(8u << 20, random);
-    if (i % 4 == 2) bytes = noise(8u << 20, random);
-    if (i % 4 == 3) bytes = first;
-    if (first.empty()) first = bytes;
-    std::ofstream(folder / "base" / std::to_string(i), std::ios::binary) << bytes;
-  }
-  for (int i = 0; i < 400; ++i) {
-    std::ofstream(folder / ("small-" + std::to_string(i)), std::ios::binary)
-        << rows(random.below(16'384), random);
-  }
-}
-
-void put_file(vault::SnapshotWriter& writer, const fs::path& folder, const fs::path& path) {
+void put_file(vault::SnapshotWriter& writer, const fs::path& path, const std::string& name) {
   Fd fd = open_file(path, O_RDONLY);
-  writer.begin_file(fs::relative(path, folder).string(), 0600, Timestamp(0));
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) throw system_error(errno, path.string(), "cannot stat");
+  writer.begin_file(name, info.st_mode & 07777, Timestamp(info.st_mtim.tv_sec * 1000),
+                    postgres::is_relation(name) ? vault::Cut::aligned : vault::Cut::by_content);
   std::string buffer(1 << 20, '\0');
   for (;;) {
     ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
@@ -79,55 +59,64 @@ void put_file(vault::SnapshotWriter& writer, const fs::path& folder, const fs::p
   writer.end_file();
 }
 
-void put(const fs::path& folder, const fs::path& place) {
+void put(const fs::path& folder, const fs::path& place, const std::string& passphrase) {
   store::DirectoryStore::create(place);
   store::DirectoryStore store(place);
-  Random random;
-  Vault vault =
-      Vault::exists(store) ? Vault::open(store) : Vault::create(store, Clock::real(), random);
-  vault::SnapshotWriter writer(vault, "bench");
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    auto path = fs::relative(entry.path(), folder).string();
-    if (entry.is_directory()) writer.add_directory(path, 0700);
-    if (entry.is_regular_file()) put_file(writer, folder, entry.path());
+  vault::SnapshotWriter writer(open(store, passphrase), "bench");
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  for (const auto& path : paths) {
+    auto name = fs::relative(path, folder).string();
+    if (fs::is_directory(path)) writer.add_directory(name, 0700);
+    if (fs::is_regular_file(path)) put_file(writer, path, name);
   }
   auto id = writer.finish(nlohmann::json::object());
   auto stats = writer.stats();
-  fmt::print(R"({{"snapshot": "{}", "bytes": {}, "stored": {}}})"
-             "\n",
-             id.hex(), stats.bytes, stats.stored_bytes);
+  fmt::print("{{\"snapshot\": \"{}\", \"bytes\": {}, \"new_chunks\": {}}}\n", id.hex(), stats.bytes,
+             stats.new_chunks);
 }
 
-void get(const fs::path& place, const std::string& id, const fs::path& folder) {
+// As a restore of PostgreSQL writes its data directory.
+class ToFolder : public vault::EntrySink {
+ public:
+  explicit ToFolder(const fs::path& folder) : writer_(folder, {}) {}
+  void begin(const vault::Entry& entry) override {
+    int mode = static_cast<int>(entry.mode);
+    if (entry.type == vault::Entry::Type::directory) writer_.begin_directory(entry.path, mode);
+    if (entry.type == vault::Entry::Type::file) {
+      writer_.begin_file(entry.path, entry.size, mode, entry.mtime);
+    }
+  }
+  void data(std::string_view piece) override { writer_.data(piece); }
+  void end_file() override { writer_.end_file(); }
+  void finish() { writer_.finish(); }
+
+ private:
+  postgres::DataDirectoryWriter writer_;
+};
+
+void get(const fs::path& place, const std::string& id, const fs::path& folder,
+         const std::string& passphrase) {
   store::DirectoryStore store(place);
-  vault::SnapshotReader reader(Vault::open(store), vault::SnapshotId::parse(id).value());
-  fs::create_directories(folder);
-  reader.for_each([&](const vault::Entry& entry) {
-    fs::path path = folder / entry.path;
-    fs::create_directories(path.parent_path());
-    if (entry.type != vault::Entry::Type::file) return;
-    Fd fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL, static_cast<int>(entry.mode));
-    reader.read_file(entry,
-                     [&](std::string_view bytes) { write_all(fd.get(), bytes, path.string()); });
-  });
-  fmt::print(R"({{"bytes": {}}})"
-             "\n",
-             reader.bytes());
+  vault::SnapshotReader reader(open(store, passphrase), vault::SnapshotId::parse(id).value());
+  ToFolder sink(folder);
+  reader.read_tree(sink);
+  sink.finish();
+  fmt::print("{{\"bytes\": {}}}\n", reader.bytes());
 }
 
-int run(const std::vector<std::string>& words) {
-  if (words.size() == 4 && words[0] == "generate") {
-    generate(words[1], std::stoull(words[2]), std::stoull(words[3]));
-  } else if (words.size() == 3 && words[0] == "put") {
-    put(words[1], words[2]);
-  } else if (words.size() == 4 && words[0] == "get") {
-    get(words[1], words[2], words[3]);
-  } else {
-    fmt::print(stderr,
-               "generate FOLDER MEBIBYTES SEED | put FOLDER VAULT | "
-               "get VAULT SNAPSHOT FOLDER\n");
+int run(std::vector<std::string> words) {
+  words.resize(std::max<std::size_t>(words.size(), 1));
+  const bool put_it = words[0] == "put" && (words.size() == 3 || words.size() == 4);
+  const bool get_it = words[0] == "get" && (words.size() == 4 || words.size() == 5);
+  if (!put_it && !get_it) {
+    fmt::print(stderr, "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE]\n");
     return 2;
   }
+  words.resize(5);
+  if (put_it) put(words[1], words[2], words[3]);
+  if (get_it) get(words[1], words[2], words[3], words[4]);
   return 0;
 }
 

@@ -1,6 +1,10 @@
-"""Rows `vault-*`: a folder of files into a vault and back, beside restic."""
+"""Rows `vault-*`: the files of a PostgreSQL and noise into a vault and back, beside restic.
 
-import filecmp
+So that it fits into memory: nobody's copy lies beside the source. The source's hashes are kept, what
+was restored is compared with them, and is the source from then on.
+"""
+
+import hashlib
 import json
 import os
 import pathlib
@@ -10,96 +14,132 @@ import subprocess
 import sys
 import tempfile
 
+import database_files
 from measure import row, timed
 
+PASSPHRASE = "bench"
+VERBS = ("put", "again", "get")
+MEMORY = 192  # MiB
 
-def same_tree(left, right):
-    """Names the first difference; None when there is none."""
-    for path in sorted(left.rglob("*")):
+
+def hashes(folder):
+    found = {}
+    for path in sorted(folder.rglob("*")):
         if path.is_file():
-            other = right / path.relative_to(left)
-            if not other.is_file() or not filecmp.cmp(path, other, shallow=False):
-                return path
-    return None
+            with open(path, "rb") as file:
+                found[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").digest()
+    return found
 
 
 class Lifeboat:
-    name = "lifeboat"
-
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, name, *passphrase):
+        self.program, self.name, self.passphrase = program, name, passphrase
 
     def put(self, source, place):
-        run = timed([self.program, "put", source, place / "vault"])
+        run = timed([self.program, "put", source, place / "vault", *self.passphrase])
         self.snapshot = json.loads(run.out)["snapshot"]
         return run
 
-    def get(self, source, place, out):
-        return timed([self.program, "get", place / "vault", self.snapshot, out]), out
+    def again(self, source, place):
+        before = self.snapshot
+        run = self.put(source, place)
+        if self.snapshot != before or json.loads(run.out)["new_chunks"] != 0:
+            sys.exit(f"bench: {self.name} took an unchanged folder for a changed one")
+        return run
+
+    def get(self, place, out):
+        return timed([self.program, "get", place / "vault", self.snapshot, out, *self.passphrase])
 
 
 class Restic:
     """Its repository is encrypted; that cannot be switched off."""
 
     def __init__(self):
-        self.name = "restic " + subprocess.run(["restic", "version"], capture_output=True, text=True,
-                                               check=True).stdout.split()[1]
+        said = subprocess.run(["restic", "version"], capture_output=True, text=True, check=True).stdout
+        self.name = "restic " + said.split()[1]
 
     def command(self, place, *words):
         return ["restic", "--repo", place / "restic", "--no-cache", "--quiet", *words]
 
     def environment(self):
-        return {**os.environ, "RESTIC_PASSWORD": "bench"}
+        return {**os.environ, "RESTIC_PASSWORD": PASSPHRASE}
 
     def put(self, source, place):
         subprocess.run(map(str, self.command(place, "init", "--repository-version", "2")), check=True,
                        env=self.environment(), stdout=subprocess.DEVNULL)
+        return self.again(source, place)
+
+    def again(self, source, place):
         return timed(self.command(place, "backup", "."), cwd=source, env=self.environment())
 
-    def get(self, source, place, out):
-        run = timed(self.command(place, "restore", "latest", "--target", out), env=self.environment())
-        return run, out
+    def get(self, place, out):
+        """Made durable, as ours is."""
+        return timed(["sh", "-c", '"$@" && sync -f "$0"', out,
+                      *self.command(place, "restore", "latest", "--target", out)],
+                     env=self.environment())
 
 
-def measure(contender, source, runs, keep):
-    """One round: put into an empty place, get into an empty folder, compare."""
-    place = pathlib.Path(tempfile.mkdtemp(dir=keep))
-    os.sync()  # one contender does not pay for the other's pages
-    runs[contender.name, "put"].append(contender.put(source, place))
-    os.sync()
-    run, out = contender.get(source, place, place / "out")
-    runs[contender.name, "get"].append(run)
-    difference = same_tree(source, out)
-    if difference:
-        sys.exit(f"bench: {contender.name} did not bring back {difference}")
-    shutil.rmtree(place)
-    os.sync()  # nor for its deletions
+class Bench:
+    def __init__(self, work, mebibytes):
+        self.work = work
+        self.source = database_files.make(work, mebibytes)
+        self.hashes = hashes(self.source)
+        self.bytes = sum(path.stat().st_size for path in self.source.rglob("*") if path.is_file())
+        self.runs = {}
+        self.sizes = {}
+
+    def round(self, contender):
+        """Put into an empty place, put again, get into an empty folder, compare."""
+        place = pathlib.Path(tempfile.mkdtemp(dir=self.work))
+        os.sync()  # one contender does not pay for the other's pages
+        self.note(contender, "put", contender.put(self.source, place))
+        self.note(contender, "again", contender.again(self.source, place))
+        self.sizes[contender] = sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
+        shutil.rmtree(self.source)
+        os.sync()  # nor for its deletions
+        self.note(contender, "get", contender.get(place, self.source))
+        if hashes(self.source) != self.hashes:
+            sys.exit(f"bench: {contender.name} did not bring back what was there")
+        shutil.rmtree(place)
+
+    def note(self, contender, verb, run):
+        self.runs.setdefault((contender, verb), []).append(run)
+
+    def median(self, contender, verb, value):
+        return statistics.median(value(run) for run in self.runs[contender, verb])
+
+    def peak(self, contender):
+        return max(run.mebibytes for verb in VERBS for run in self.runs[contender, verb])
+
+    def compare(self, ours, peer):
+        """Rows of one of ours; the peer may be missing, not its name."""
+        name = peer.name if peer else "restic"
+        megabytes = self.bytes / 1e6
+
+        def both(verb, value):
+            return self.median(ours, verb, value), self.median(peer, verb, value) if peer else None
+
+        for verb, bar in (("put", 2), ("again", 3), ("get", 2)):
+            yield row(f"{ours.name}-{verb}", "MB/s", *both(verb, lambda run: megabytes / run.seconds),
+                      name, at_least=bar)
+            yield row(f"{ours.name}-{verb}-cpu", "CPU s/GB",
+                      *both(verb, lambda run: run.cpu * 1000 / megabytes), name)
+        yield row(f"{ours.name}-size", "MB", self.sizes[ours] / 1e6,
+                  self.sizes[peer] / 1e6 if peer else None, name, at_most=1.1)
+        yield row(f"{ours.name}-memory", "MiB", self.peak(ours), None, None, at_most=MEMORY)
 
 
 def rows(build, work, mebibytes, rounds):
+    """`mebibytes` of pgbench, and a quarter of it of noise."""
     program = build / "bin" / "lifeboat_bench_vault"
-    source = work / "source"
-    subprocess.run([program, "generate", source, str(mebibytes), "1"], check=True)
-    size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
-    contenders = [Lifeboat(program)]
-    if shutil.which("restic"):
-        contenders.append(Restic())
-    runs = {(c.name, verb): [] for c in contenders for verb in ("put", "get")}
+    bench = Bench(work, mebibytes)
+    print(f"bench: vault, {bench.bytes / 1e6:.0f} MB, PostgreSQL {database_files.version()}",
+          file=sys.stderr)
+    ours = [Lifeboat(program, "vault"), Lifeboat(program, "vault-encrypted", PASSPHRASE)]
+    peer = Restic() if shutil.which("restic") else None
+    contenders = [*ours, *([peer] if peer else [])]
     for number in range(rounds):
         print(f"bench: vault, round {number + 1} of {rounds}", file=sys.stderr)
         for contender in contenders if number % 2 == 0 else reversed(contenders):
-            measure(contender, source, runs, work)
-
-    def median(contender, verb, value):
-        return statistics.median(value(run) for run in runs[contender.name, verb])
-
-    found = []
-    for verb in ("put", "get"):
-        for name, unit, value, faster in (
-                (f"vault-{verb}", "MB/s", lambda run: size / 1e6 / run.seconds, True),
-                (f"vault-{verb}-cpu", "CPU s/GB", lambda run: run.cpu / (size / 1e9), False)):
-            ours = median(contenders[0], verb, value)
-            peer = median(contenders[1], verb, value) if len(contenders) > 1 else None
-            bars = {"at_least": 1} if faster else {"at_most": 1}
-            found.append(row(name, unit, ours, peer, contenders[1].name if peer else "restic", **bars))
-    return found
+            bench.round(contender)
+    return [line for one in ours for line in bench.compare(one, peer)]

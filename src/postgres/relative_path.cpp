@@ -27,4 +27,11 @@ std::string clean_relative_path(std::string_view path) {
               "not a path inside it: " + std::string(whole.substr(0, 200)));
 }
 
+bool is_relation(std::string_view path) {
+  auto name = path.substr(path.rfind('/') + 1);
+  return (path.starts_with("base/") || path.starts_with("global/") ||
+          path.starts_with("pg_tblspc/")) &&
+         !name.empty() && name[0] >= '0' && name[0] <= '9';
+}
+
 }  // namespace lifeboat::postgres

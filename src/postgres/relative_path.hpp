@@ -10,4 +10,8 @@ namespace lifeboat::postgres {
 // nothing, or is longer than 4096 bytes.
 std::string clean_relative_path(std::string_view path);
 
+// A file of pages, which are overwritten in place: base/<db>/<n>, global/<n>, those of tablespaces,
+// with their forks and segments.
+bool is_relation(std::string_view path);
+
 }  // namespace lifeboat::postgres

@@ -26,23 +26,37 @@ void move_aside(RestoreSession& s, const fs::path& directory) {
   s.context.reporter.note(s.notes.back());
 }
 
-void write_entry(const vault::SnapshotReader& snapshot, const vault::Entry& entry,
-                 postgres::DataDirectoryWriter& writer) {
-  int mode = static_cast<int>(entry.mode);
-  switch (entry.type) {
-    case vault::Entry::Type::directory:
-      writer.begin_directory(entry.path, mode);
-      break;
-    case vault::Entry::Type::symlink:
-      writer.symlink(entry.path, entry.target);
-      break;
-    case vault::Entry::Type::file:
-      writer.begin_file(entry.path, entry.size, mode, entry.mtime);
-      snapshot.read_file(entry, [&](std::string_view data) { writer.data(data); });
-      writer.end_file();
-      break;
+// A snapshot's entries, straight into a data directory.
+class ToDataDirectory : public vault::EntrySink {
+ public:
+  ToDataDirectory(postgres::DataDirectoryWriter& writer, const Context& context, ByteCount total)
+      : writer_(writer), context_(context), total_(total) {}
+  void begin(const vault::Entry& entry) override {
+    context_.cancel.check();
+    int mode = static_cast<int>(entry.mode);
+    switch (entry.type) {
+      case vault::Entry::Type::directory:
+        return writer_.begin_directory(entry.path, mode);
+      case vault::Entry::Type::symlink:
+        return writer_.symlink(entry.path, entry.target);
+      case vault::Entry::Type::file:
+        return writer_.begin_file(entry.path, entry.size, mode, entry.mtime);
+    }
   }
-}
+  void data(std::string_view piece) override {
+    context_.cancel.check();
+    writer_.data(piece);
+    done_ += piece.size();
+    context_.reporter.progress("data directory", done_, total_.value, "bytes");
+  }
+  void end_file() override { writer_.end_file(); }
+
+ private:
+  postgres::DataDirectoryWriter& writer_;
+  const Context& context_;
+  ByteCount total_;
+  std::uint64_t done_ = 0;
+};
 
 // For wal-fetch, which PostgreSQL's user runs: he need not be able to read lifeboat.yaml or what it
 // names. In the data directory, which is his alone, until the recovery has ended.
@@ -80,13 +94,8 @@ void postgres_data(RestoreSession& s) {
   postgres::WriterOptions options;
   options.os_user = config.os_user;
   postgres::DataDirectoryWriter writer(config.data_directory, options);
-  std::uint64_t done = 0;
-  snapshot.for_each([&](const vault::Entry& entry) {
-    s.context.cancel.check();
-    write_entry(snapshot, entry, writer);
-    done += entry.size.value;
-    s.context.reporter.progress("data directory", done, snapshot.bytes().value, "bytes");
-  });
+  ToDataDirectory sink(writer, s.context, snapshot.bytes());
+  snapshot.read_tree(sink);
   writer.finish();
 }
 

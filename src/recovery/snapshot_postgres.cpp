@@ -1,4 +1,5 @@
 #include "postgres/base_backup.hpp"
+#include "postgres/relative_path.hpp"
 #include "postgres/wal_file.hpp"
 #include "recovery/backup.hpp"
 #include "recovery/log_names.hpp"
@@ -6,15 +7,6 @@
 
 namespace lifeboat::recovery {
 namespace {
-
-// Files of pages, which are overwritten in place: base/<db>/<n>, global/<n>, those of tablespaces,
-// with their forks and segments.
-bool is_relation(const std::string& path) {
-  auto name = path.substr(path.rfind('/') + 1);
-  return (path.starts_with("base/") || path.starts_with("global/") ||
-          path.starts_with("pg_tblspc/")) &&
-         !name.empty() && name[0] >= '0' && name[0] <= '9';
-}
 
 // A base backup's files, straight into a snapshot of the vault.
 class ToSnapshot : public postgres::BackupSink {
@@ -28,7 +20,7 @@ class ToSnapshot : public postgres::BackupSink {
   }
   void begin_file(const std::string& path, ByteCount, int mode, Timestamp mtime) override {
     writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), mtime,
-                       is_relation(path) ? vault::Cut::aligned : vault::Cut::by_content);
+                       postgres::is_relation(path) ? vault::Cut::aligned : vault::Cut::by_content);
   }
   void begin_stream(const std::string& path, int mode) override {
     writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), clock_.now());

@@ -7,7 +7,9 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "base/buffer_pool.hpp"
 #include "base/error.hpp"
+#include "vault/chunk_runs.hpp"
 #include "vault/pack_writer.hpp"
 #include "vault/work_pool.hpp"
 
@@ -37,6 +39,9 @@ struct HashDigest {
   }
 };
 
+constexpr std::size_t kBuffersKept = 48;
+constexpr ByteCount kLargestKept{2u << 20};
+
 }  // namespace
 
 struct Chunks::Impl {
@@ -44,16 +49,18 @@ struct Chunks::Impl {
   ChunkOptions options;
 
   std::mutex mutex;  // guards what follows
-  std::optional<PackIndex> index;
+  std::shared_ptr<PackIndex> index;
   std::unordered_set<Digest, HashDigest> pending;  // in packs that are not durable yet
   ChunkStats stats;
 
   PackWriter writer;
+  BufferPool contents{kBuffersKept, kLargestKept};
   WorkPool pool;  // last: its threads end first
 
-  Impl(Vault v, ChunkOptions o)
+  Impl(Vault v, std::shared_ptr<PackIndex> i, ChunkOptions o)
       : vault(v),
         options(for_store(std::move(o), v.store())),
+        index(std::move(i)),
         writer(v, {options.pack_size, options.threads > 0, options.clock, options.seed},
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
         pool(options.threads) {}
@@ -64,7 +71,8 @@ struct Chunks::Impl {
   }
 
   void load() {
-    index = PackIndex::load(vault, options.absent, Cancel());
+    index.reset();  // the memory of one, not of two
+    index = std::make_shared<PackIndex>(PackIndex::load(vault, options.absent, Cancel()));
     for (const auto& bad : index->damaged()) {
       spdlog::warn("vault: {}; what it holds counts as missing", bad.error.what());
     }
@@ -77,7 +85,7 @@ struct Chunks::Impl {
     auto chunk = compress_chunk(std::move(bytes), options.zstd_level);
     chunk.digest = ref.digest;
     count_new(ref, chunk.bytes.size());
-    writer.add(std::move(chunk));
+    writer.add(chunk);
     return ref;
   }
 
@@ -157,12 +165,119 @@ struct Chunks::Impl {
     auto stored =
         vault.store().get_range(pack.name, ByteCount(place.offset), ByteCount(place.stored));
     if (!stored) return std::nullopt;
-    PackedChunk chunk{ref.digest,   place.offset,
-                      place.stored, static_cast<std::uint32_t>(ref.size.value),
-                      place.codec,  0};
-    std::optional<ObjectSeal> seal;
-    if (vault.sealing()) seal = vault.sealing()->object(ObjectType::pack, pack.name, pack.salt);
-    return open_packed_chunk(seal ? &*seal : nullptr, pack.name, chunk, std::move(*stored));
+    auto seal = seal_of(pack);
+    return open_packed_chunk(seal ? &*seal : nullptr, pack.name, packed(ref, place),
+                             std::move(*stored));
+  }
+
+  static PackedChunk packed(const ChunkRef& ref, const PackPlace& place) {
+    return {ref.digest,   place.offset,
+            place.stored, static_cast<std::uint32_t>(ref.size.value),
+            place.codec,  0};
+  }
+
+  std::optional<ObjectSeal> seal_of(const PackInfo& pack) const {
+    if (!vault.sealing()) return std::nullopt;
+    return vault.sealing()->object(ObjectType::pack, pack.name, pack.salt);
+  }
+
+  // --- many at a time
+
+  struct Asked {
+    ChunkRef ref;
+    std::promise<Content> content;
+  };
+
+  std::vector<std::future<Content>> get_later(std::span<const ChunkRef> refs) {
+    auto asked = std::make_shared<std::vector<Asked>>(refs.size());
+    std::vector<std::future<Content>> out;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      (*asked)[i].ref = refs[i];
+      out.push_back((*asked)[i].content.get_future());
+    }
+    auto [runs, packs, nowhere] = plan(refs);
+    for (auto i : nowhere) {
+      pool.later<void>([this, asked, i] { give_alone((*asked)[i]); });
+    }
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      pool.later<void>([this, asked, run = std::move(runs[i]), pack = std::move(packs[i])] {
+        read_run(run, pack, *asked);
+      });
+    }
+    return out;
+  }
+
+  struct Plan {
+    std::vector<ChunkRun> runs;
+    std::vector<PackInfo> packs;       // of each run
+    std::vector<std::size_t> nowhere;  // the index has no place of these
+  };
+  Plan plan(std::span<const ChunkRef> refs) {
+    std::lock_guard lock(mutex);
+    Plan out;
+    std::vector<WantedChunk> wanted;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      auto place = loaded().find(refs[i].digest);
+      if (place && refs[i].size <= kMaxChunk) {
+        wanted.push_back({i, *place, refs[i].size});
+      } else {
+        out.nowhere.push_back(i);
+      }
+    }
+    out.runs = plan_runs(std::move(wanted));
+    for (const auto& run : out.runs) out.packs.push_back(index->packs()[run.pack]);
+    return out;
+  }
+
+  void give_alone(Asked& asked) {
+    try {
+      asked.content.set_value(std::make_shared<const std::string>(get(asked.ref)));
+    } catch (...) {
+      asked.content.set_exception(std::current_exception());
+    }
+  }
+
+  // A chunk that is not whole here may be so in another pack: get() looks.
+  void read_run(const ChunkRun& run, const PackInfo& pack, std::vector<Asked>& asked) {
+    std::string stored;
+    try {
+      stored = vault.store().get_range(pack.name, run.offset, run.length).value_or("");
+    } catch (...) {
+      for (const auto& chunk : run.chunks) {
+        asked[chunk.number].content.set_exception(std::current_exception());
+      }
+      return;
+    }
+    auto seal = seal_of(pack);
+    std::optional<ChunkRef> before;
+    Content content;
+    for (const auto& chunk : run.chunks) {
+      auto& one = asked[chunk.number];
+      if (before != one.ref) {  // else it is wanted twice, and open already
+        content = open_in(run, chunk, stored, pack, seal ? &*seal : nullptr, one.ref);
+        before = one.ref;
+      }
+      if (content) {
+        one.content.set_value(content);
+      } else {
+        give_alone(one);
+      }
+    }
+  }
+
+  // nullptr: it is not whole.
+  Content open_in(const ChunkRun& run, const WantedChunk& chunk, std::string& stored,
+                  const PackInfo& pack, const ObjectSeal* seal, const ChunkRef& ref) {
+    auto at = chunk.place.offset - run.offset.value;
+    if (at + chunk.place.stored > stored.size()) return nullptr;
+    auto content = contents.take();
+    try {
+      open_packed_chunk(seal, pack.name, packed(ref, chunk.place),
+                        std::span(stored).subspan(at, chunk.place.stored), *content);
+    } catch (const std::exception&) {  // get() meets it again, and tells
+      return nullptr;
+    }
+    return content;
   }
 
   void load_again() {
@@ -171,8 +286,9 @@ struct Chunks::Impl {
   }
 };
 
-Chunks::Chunks(Vault vault, ChunkOptions options)
-    : impl_(std::make_unique<Impl>(vault, std::move(options))) {}
+Chunks::Chunks(Vault vault, ChunkOptions options) : Chunks(vault, nullptr, std::move(options)) {}
+Chunks::Chunks(Vault vault, std::shared_ptr<PackIndex> index, ChunkOptions options)
+    : impl_(std::make_unique<Impl>(vault, std::move(index), std::move(options))) {}
 Chunks::~Chunks() = default;
 
 ChunkRef Chunks::put(std::string bytes) {
@@ -194,8 +310,8 @@ std::string Chunks::get(const ChunkRef& ref) {
   return impl_->get(ref);
 }
 
-std::future<std::string> Chunks::get_later(const ChunkRef& ref) {
-  return impl_->pool.later<std::string>([impl = impl_.get(), ref] { return impl->get(ref); });
+std::vector<std::future<Chunks::Content>> Chunks::get_later(std::span<const ChunkRef> refs) {
+  return impl_->get_later(refs);
 }
 
 bool Chunks::has(const Digest& digest) {

@@ -4,8 +4,10 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/checksum.hpp"
 #include "base/clock.hpp"
@@ -43,12 +45,15 @@ struct ChunkStats {
 };
 
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
-// looks again when a chunk is missing. Memory: PackIndex, two packs (one that is filled, one that
-// is written), at most 2 * threads chunks waiting or being written or read, and a compressed copy
-// of those being so. Its threads start when they are needed.
+// looks again when a chunk is missing. Memory: PackIndex, one and a half packs (what is filled,
+// what is written), at most 2 * threads chunks waiting or being written, and a compressed copy of
+// those being so; of what is read a run (at most 8 MiB) for each thread, and what was asked for and
+// not taken. Its threads start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
+  // With an index that was loaded already; others may read it as long as nothing is put.
+  Chunks(Vault vault, std::shared_ptr<PackIndex> index, ChunkOptions options = {});
   ~Chunks();  // waits for what was begun; what was not flushed may be gone
   Chunks(const Chunks&) = delete;
   Chunks& operator=(const Chunks&) = delete;
@@ -63,8 +68,10 @@ class Chunks {
 
   // Error(not_found) when it is missing, Error(corrupt) when it is not what its name says.
   std::string get(const ChunkRef& ref);
-  // The same on a thread of the pool; blocks while 2 * threads are under way.
-  std::future<std::string> get_later(const ChunkRef& ref);
+  // All of them, in this order, on threads of the pool; those that lie near each other are read by
+  // one call to the store (chunk_runs.hpp). Blocks while 2 * threads reads are under way.
+  using Content = std::shared_ptr<const std::string>;
+  std::vector<std::future<Content>> get_later(std::span<const ChunkRef> refs);
   bool has(const Digest& digest);
 
   ChunkStats stats() const;

@@ -71,15 +71,16 @@ PackFooter decode_footer(const std::string& name, const ContainerFooter& footer)
   return out;
 }
 
-std::string decompress(const std::string& name, const PackedChunk& place, std::string_view bytes) {
+void decompress(const std::string& name, const PackedChunk& place, std::string_view bytes,
+                std::string& content) {
   thread_local std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
                                                                             &ZSTD_freeDCtx);
-  std::string out(place.size, '\0');
-  auto n = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
-  if (ZSTD_isError(n) != 0 || n != out.size()) {
+  content.resize(place.size);
+  auto n = ZSTD_decompressDCtx(context.get(), content.data(), content.size(), bytes.data(),
+                               bytes.size());
+  if (ZSTD_isError(n) != 0 || n != content.size()) {
     corrupt(name, "its chunk " + place.digest.hex() + " cannot be decompressed");
   }
-  return out;
 }
 
 }  // namespace
@@ -117,7 +118,6 @@ PackableChunk compress_chunk(std::string content, int zstd_level) {
   }
   if (n < content.size()) {
     out.codec = ChunkCodec::zstd;
-    out.bytes.reserve(n + kTagSize);
     out.bytes.assign(room.data(), n);
   } else {
     out.bytes = std::move(content);
@@ -125,33 +125,34 @@ PackableChunk compress_chunk(std::string content, int zstd_level) {
   return out;
 }
 
-PackBuilder::PackBuilder(std::string name, const Sealing* sealing) : name_(std::move(name)) {
+PackBuilder::PackBuilder(std::string name, const Sealing* sealing, ByteCount expected)
+    : name_(std::move(name)) {
+  bytes_.reserve(expected.value);
   if (sealing == nullptr) return;
   salt_ = Salt::fresh();
   seal_ = sealing->object(ObjectType::pack, name_, salt_);
 }
 
-void PackBuilder::add(PackableChunk chunk) {
+void PackBuilder::add(const PackableChunk& chunk) {
   auto stored = chunk.bytes.size() + (seal_ ? kTagSize : 0);
-  chunks_.push_back({chunk.digest, static_cast<std::uint32_t>(at_),
+  chunks_.push_back({chunk.digest, static_cast<std::uint32_t>(size().value),
                      static_cast<std::uint32_t>(stored), chunk.size, chunk.codec, 0});
-  bytes_.push_back(std::move(chunk.bytes));
-  at_ += stored;
+  bytes_ += chunk.bytes;
+  if (seal_) bytes_.append(kTagSize, '\0');
 }
 
 std::vector<std::string_view> PackBuilder::finish() {
-  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+  for (auto& chunk : chunks_) {
+    char* at = bytes_.data() + (chunk.offset - kHeaderSize);
     if (seal_) {
-      seal_->seal_tail(SealedPart::chunk, ByteCount(chunks_[i].offset), {}, bytes_[i], 0);
+      const std::string_view pieces[] = {{at, chunk.stored - kTagSize}};
+      seal_->seal(SealedPart::chunk, ByteCount(chunk.offset), {}, pieces, at);
     }
-    chunks_[i].crc = crc32c(bytes_[i]);
+    chunk.crc = crc32c({at, chunk.stored});
   }
-  ends_ = finish_container(seal_ ? &*seal_ : nullptr, salt_, ObjectType::pack, name_,
-                           ByteCount(at_), encode_footer(chunks_));
-  std::vector<std::string_view> parts{ends_.header};
-  parts.insert(parts.end(), bytes_.begin(), bytes_.end());
-  parts.push_back(ends_.end);
-  return parts;
+  ends_ = finish_container(seal_ ? &*seal_ : nullptr, salt_, ObjectType::pack, name_, size(),
+                           encode_footer(chunks_));
+  return {ends_.header, bytes_, ends_.end};
 }
 
 PackFooter read_pack_footer(const Vault& vault, const std::string& name, ByteCount object_size) {
@@ -166,21 +167,29 @@ PackFooter open_pack(const Sealing* sealing, const std::string& name, std::strin
 
 std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::string stored) {
+  std::string content;
+  open_packed_chunk(seal, name, place, std::span<char>(stored), content);
+  return content;
+}
+
+void open_packed_chunk(const ObjectSeal* seal, const std::string& name, const PackedChunk& place,
+                       std::span<char> stored, std::string& content) {
   if (stored.size() != place.stored) {
     corrupt(name, "ends within its chunk " + place.digest.hex());
   }
-  std::string_view bytes = stored;
+  std::string_view bytes(stored.data(), stored.size());
   if (seal != nullptr) {
     bytes =
         seal->open(SealedPart::chunk, ByteCount(place.offset), {}, stored.data(), stored.size());
   }
-  auto content = place.codec == ChunkCodec::zstd ? decompress(name, place, bytes)
-                 : bytes.size() == stored.size() ? std::move(stored)
-                                                 : std::string(bytes);
+  if (place.codec == ChunkCodec::zstd) {
+    decompress(name, place, bytes, content);
+  } else {
+    content.assign(bytes);
+  }
   if (content.size() != place.size || sha256(content) != place.digest) {
     corrupt(name, "its chunk " + place.digest.hex() + " is not what it was");
   }
-  return content;
 }
 
 }  // namespace lifeboat::vault

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,15 +45,16 @@ struct PackableChunk {
 // shrink.
 PackableChunk compress_chunk(std::string content, int zstd_level);
 
-// Puts a pack together. Holds its chunks until it is destroyed.
+// Puts a pack together. Holds it, in one piece, until it is destroyed.
 class PackBuilder {
  public:
-  PackBuilder(std::string name, const Sealing* sealing);  // nullptr: a plain vault
+  // nullptr: a plain vault. `expected`: of the whole, so that it is not moved while it grows.
+  PackBuilder(std::string name, const Sealing* sealing, ByteCount expected = {});
   const std::string& name() const { return name_; }
-  ByteCount size() const { return ByteCount(at_); }  // so far
+  ByteCount size() const { return ByteCount(kHeaderSize + bytes_.size()); }  // so far
   bool empty() const { return chunks_.empty(); }
   std::size_t chunks() const { return chunks_.size(); }
-  void add(PackableChunk chunk);
+  void add(const PackableChunk& chunk);
   // The whole object in parts, which this builder holds. Once; seals, so it takes time.
   std::vector<std::string_view> finish();
   // After finish().
@@ -64,8 +66,7 @@ class PackBuilder {
   Salt salt_;
   std::optional<ObjectSeal> seal_;
   std::vector<PackedChunk> chunks_;
-  std::vector<std::string> bytes_;  // of each
-  std::uint64_t at_ = kHeaderSize;
+  std::string bytes_;  // of all, each with room for its tag
   ContainerEnds ends_;
 };
 
@@ -83,5 +84,8 @@ PackFooter open_pack(const Sealing* sealing, const std::string& name, std::strin
 // who has a footer.
 std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::string stored);
+// The same into `content`, whose memory is used again. `stored` is opened in place.
+void open_packed_chunk(const ObjectSeal* seal, const std::string& name, const PackedChunk& place,
+                       std::span<char> stored, std::string& content);
 
 }  // namespace lifeboat::vault

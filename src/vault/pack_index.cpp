@@ -11,7 +11,7 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kAtATime = 256;  // footers held while they are read
+constexpr std::size_t kAtATime = 32;  // footers held while they are read
 constexpr std::uint32_t kCodecBit = 1u << 31;
 
 struct FooterOrError {

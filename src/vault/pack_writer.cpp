@@ -3,6 +3,12 @@
 #include "base/error.hpp"
 
 namespace lifeboat::vault {
+namespace {
+
+// Less than a pack may have: who loads an index holds the footers of several at a time.
+constexpr std::size_t kMostChunks = kMaxPackChunks / 32;
+
+}  // namespace
 
 PackWriter::PackWriter(Vault vault, PackWriterOptions options, Written written)
     : vault_(vault),
@@ -21,15 +27,20 @@ PackWriter::~PackWriter() {
 
 std::unique_ptr<PackBuilder> PackWriter::fresh() {
   const auto& clock = options_.clock != nullptr ? *options_.clock : Clock::real();
-  return std::make_unique<PackBuilder>(make_pack_name(clock.now(), random_), vault_.sealing());
+  const auto room = options_.pack_size + options_.pack_size.value / 4;  // for the last chunk
+  return std::make_unique<PackBuilder>(make_pack_name(clock.now(), random_), vault_.sealing(),
+                                       room);
 }
 
-void PackWriter::add(PackableChunk chunk) {
+void PackWriter::add(const PackableChunk& chunk) {
   std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return failure_ || !full_ || !filling_ || filling_->size().value < options_.pack_size.value / 2;
+  });
   if (failure_) std::rethrow_exception(failure_);
   if (!filling_) filling_ = fresh();
-  filling_->add(std::move(chunk));
-  if (filling_->size() >= options_.pack_size || filling_->chunks() >= kMaxPackChunks) {
+  filling_->add(chunk);
+  if (filling_->size() >= options_.pack_size || filling_->chunks() >= kMostChunks) {
     hand_over(lock);
   }
 }

@@ -21,7 +21,8 @@ struct PackWriterOptions {
   std::optional<std::uint64_t> seed{};
 };
 
-// Fills packs and writes them, one while the next is filled. Thread-safe. Memory: two packs.
+// Fills packs and writes them, one while the next is filled, up to its half. Thread-safe. Memory:
+// one and a half packs.
 class PackWriter {
  public:
   using Written = std::function<void(const PackBuilder& pack, ByteCount size)>;
@@ -32,7 +33,7 @@ class PackWriter {
   PackWriter& operator=(const PackWriter&) = delete;
 
   // Blocks while a full pack waits. Throws what writing an earlier pack threw.
-  void add(PackableChunk chunk);
+  void add(const PackableChunk& chunk);
   // What was added is durable when it returns. Throws what writing any pack threw.
   void flush();
 

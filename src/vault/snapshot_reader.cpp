@@ -1,7 +1,6 @@
-#include <deque>
-
 #include "base/error.hpp"
 #include "vault/object.hpp"
+#include "vault/read_ahead.hpp"
 #include "vault/snapshot.hpp"
 #include "vault/snapshot_format.hpp"
 #include "vault/text.hpp"
@@ -9,7 +8,17 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kReadAhead = 4;
+// The data of one file.
+class FileSink : public EntrySink {
+ public:
+  explicit FileSink(const std::function<void(std::string_view)>& data) : data_(data) {}
+  void begin(const Entry&) override {}
+  void data(std::string_view piece) override { data_(piece); }
+  void end_file() override {}
+
+ private:
+  const std::function<void(std::string_view)>& data_;
+};
 
 }  // namespace
 
@@ -106,23 +115,18 @@ void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) co
   impl_->for_each(visit);
 }
 
-// A few chunks are read ahead, so that they are unpacked while the caller writes.
+void SnapshotReader::read_tree(EntrySink& sink) const {
+  ReadAhead ahead(impl_->chunks, impl_->name, sink);
+  for_each([&](const Entry& entry) { ahead.add(entry); });
+  ahead.finish();
+}
+
 void SnapshotReader::read_file(const Entry& entry,
                                const std::function<void(std::string_view)>& data) const {
-  while_doing("reading '" + entry.path + "' of snapshot " + impl_->name, [&] {
-    if (entry.chunks.size() == 1) return data(impl_->chunks.get(entry.chunks[0]));
-    std::deque<std::future<std::string>> ahead;
-    auto next = entry.chunks.begin();
-    for (;;) {
-      while (ahead.size() < kReadAhead && next != entry.chunks.end()) {
-        ahead.push_back(impl_->chunks.get_later(*next++));
-      }
-      if (ahead.empty()) return;
-      std::string bytes = ahead.front().get();
-      ahead.pop_front();
-      data(bytes);
-    }
-  });
+  FileSink sink(data);
+  ReadAhead ahead(impl_->chunks, impl_->name, sink);
+  ahead.add(entry);
+  ahead.finish();
 }
 
 std::optional<std::string> SnapshotReader::read_small(const std::string& path,

@@ -90,6 +90,7 @@ struct SnapshotWriter::Impl {
     while (!more.empty()) {
       bool ends = false;
       auto n = next_piece(more, ends);
+      if (!piece.empty()) piece.reserve(std::max(piece.size() + n, usual_size()));
       piece += more.substr(0, n);
       more.remove_prefix(n);
       if (ends) flush_piece();
@@ -101,6 +102,11 @@ struct SnapshotWriter::Impl {
     auto n = std::min<std::size_t>(more.size(), options.chunk_size.value - piece.size());
     ends = piece.size() + n == options.chunk_size.value;
     return n;
+  }
+
+  // What comes in parts is likely to become that large, and is not moved while it grows.
+  std::size_t usual_size() const {
+    return cut == Cut::aligned ? options.chunk_size.value : options.sizes.least;
   }
 
   void flush_piece() {

@@ -9,15 +9,19 @@ UsedContent::UsedContent(const Vault& vault, const std::set<std::string>& absent
                          const std::vector<std::string>& unwanted, const Cancel& cancel)
     : vault_(vault),
       cancel_(cancel),
-      index_(PackIndex::load(vault, absent, cancel)),
-      chunks_(vault),
-      used_(index_.packs().size()) {
+      index_(std::make_shared<PackIndex>(PackIndex::load(vault, {}, cancel))),
+      chunks_(vault, index_),
+      used_(index_->packs().size()) {
   std::set<std::string> names(unwanted.begin(), unwanted.end());
-  for (const auto& pack : index_.packs()) unwanted_.push_back(names.count(pack.name) != 0);
+  for (const auto& pack : index_->packs()) {
+    absent_.push_back(absent.count(pack.name) != 0);
+    unwanted_.push_back(names.count(pack.name) != 0);
+  }
 }
 
 void UsedContent::mark(const Digest& digest) {
-  auto places = index_.places(digest);
+  auto places = index_->places(digest);
+  std::erase_if(places, [&](const PackPlace& place) { return absent_[place.pack]; });
   for (const auto& place : places) {
     if (!unwanted_[place.pack]) {
       used_[place.pack] = true;
@@ -45,7 +49,7 @@ void UsedContent::add(const RecoveryPoint& point) {
 std::vector<PackInfo> UsedContent::unused_packs() const {
   std::vector<PackInfo> out;
   for (std::size_t i = 0; i < used_.size(); ++i) {
-    if (!used_[i]) out.push_back(index_.packs()[i]);
+    if (!used_[i] && !absent_[i]) out.push_back(index_->packs()[i]);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,10 +34,11 @@ class UsedContent {
 
   const Vault& vault_;
   const Cancel& cancel_;
-  PackIndex index_;
+  std::shared_ptr<PackIndex> index_;
   Chunks chunks_;               // to read the lists
   std::vector<bool> used_;      // of each pack
-  std::vector<bool> unwanted_;  // of each pack
+  std::vector<bool> absent_;    // likewise
+  std::vector<bool> unwanted_;  // likewise
   std::set<std::string> snapshots_;
 };
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace lifeboat::vault {
@@ -28,7 +29,12 @@ class WorkPool {
     auto held = std::make_shared<Job>(std::move(job));
     enqueue([promise, held] {
       try {
-        promise->set_value((*held)());
+        if constexpr (std::is_void_v<Result>) {
+          (*held)();
+          promise->set_value();
+        } else {
+          promise->set_value((*held)());
+        }
       } catch (...) {
         promise->set_exception(std::current_exception());
       }

@@ -180,6 +180,17 @@ TEST(Tar, AFileAsLargeAsItsHeaderSaysCostsNoMemory) {
                 std::string(65536, 'a')));
 }
 
+TEST(RelativePath, FilesOfPagesAreKnownByTheirPath) {
+  for (const auto* path : {"base/5/1259", "base/5/1259_fsm", "base/5/1259.1", "global/1262",
+                           "pg_tblspc/16400/PG_15_202209061/5/16401"}) {
+    EXPECT_TRUE(is_relation(path)) << path;
+  }
+  for (const auto* path : {"base/5/PG_VERSION", "global/pg_control", "pg_xact/0000", "backup_label",
+                           "base/5/pg_filenode.map", "1259", "base/5/", ""}) {
+    EXPECT_FALSE(is_relation(path)) << path;
+  }
+}
+
 TEST(RelativePath, Cleans) {
   EXPECT_EQ(clean_relative_path("./base/1"), "base/1");
   EXPECT_EQ(clean_relative_path("base/"), "base");
