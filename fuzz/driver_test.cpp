@@ -28,7 +28,8 @@
 // with the seed and its bytes.
 
 extern "C" const char* __asan_default_options() {
-  return "max_allocation_size_mb=64:hard_rss_limit_mb=768:detect_leaks=0:abort_on_error=0";
+  return "max_allocation_size_mb=64:hard_rss_limit_mb=768:quarantine_size_mb=64:detect_leaks=0:"
+         "abort_on_error=0";
 }
 extern "C" const char* __ubsan_default_options() {
   return "print_stacktrace=1";

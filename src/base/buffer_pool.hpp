@@ -12,9 +12,9 @@ namespace lifeboat {
 class BufferPool {
  public:
   // Of the buffers that nobody holds any more, the `keep` that were given back last are kept, those
-  // above `largest` not.
-  BufferPool(std::size_t keep, ByteCount largest);
-  // With the content that it happens to have.
+  // that grew above twice `usual` not.
+  BufferPool(std::size_t keep, ByteCount usual);
+  // With the content that it happens to have, and room for `usual`.
   std::shared_ptr<std::string> take();
 
  private:

@@ -105,7 +105,8 @@ std::string Connection::why_hung_up() const {
   return "see the broker's own log";
 }
 
-std::string_view Connection::receive(std::string& into, Deadline deadline, std::size_t most) {
+std::string_view Connection::receive(std::string& into, Deadline deadline, std::size_t most,
+                                     ChecksumTrail* trail) {
   char head[4];
   try {
     transport_.read(head, sizeof head, deadline);
@@ -117,7 +118,12 @@ std::string_view Connection::receive(std::string& into, Deadline deadline, std::
   if (size < 4 || static_cast<std::size_t>(size) > most) refuse_size(size);
   const auto length = static_cast<std::size_t>(size);
   if (into.size() < length) into.resize(length);
-  transport_.read(into.data(), length, deadline);
+  if (trail != nullptr) trail->restart();
+  for (std::size_t have = 0; have < length;) {
+    const auto got = transport_.read_piece(into.data() + have, length - have, deadline);
+    if (trail != nullptr) trail->add({into.data() + have, got});
+    have += got;
+  }
   if (expected_.empty() || load_be<std::int32_t>(into.data()) != expected_.front()) {
     throw Error(Code::corrupt, name_, "an answer belongs to another request");
   }

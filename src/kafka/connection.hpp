@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/cancel.hpp"
+#include "base/checksum_trail.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/transport.hpp"
 #include "kafka/types.hpp"
@@ -25,8 +26,9 @@ class Connection {
   void send(Request request);
   // The answer to the oldest request, from its correlation id on. Refuses one above `most` bytes
   // before it takes memory for it. The answer lies in `into`, which only ever grows: new memory
-  // would be cleared first.
-  std::string_view receive(std::string& into, Deadline deadline, std::size_t most = 64u << 20);
+  // would be cleared first. `trail` begins with the answer's first byte.
+  std::string_view receive(std::string& into, Deadline deadline, std::size_t most = 64u << 20,
+                           ChecksumTrail* trail = nullptr);
   std::size_t in_flight() const { return expected_.size(); }
   // The SASL session is about to end. The next send() with nothing in flight begins another one;
   // who has requests in flight all the time sends none until they are answered.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/buffer_pool.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "kafka/cluster.hpp"
@@ -23,6 +24,9 @@ constexpr Millis kLongestPause{1000};
 // A broker answers the requests of one connection one after the other: on two, it prepares an
 // answer while the other one's is taken in.
 constexpr int kLanes = 2;
+// A flush gives back half a dozen answers at once, which all connections fill again.
+constexpr std::size_t kSpareBuffers = 6;
+constexpr std::uint64_t kAnswerOverhead = 64 * 1024;  // beside the batches, with many partitions
 
 bool is_cancelled(const std::exception_ptr& failure) {
   try {
@@ -70,12 +74,17 @@ bool is_chosen(const TopicInfo& topic, const std::vector<std::string>& include,
 
 struct Fetcher::State {
   State(Config c, FetchOptions o, FetchSink& s, Clock& k)
-      : config(std::move(c)), options(std::move(o)), sink(s), clock(k) {}
+      : config(std::move(c)),
+        options(std::move(o)),
+        sink(s),
+        clock(k),
+        buffers(kSpareBuffers, options.max_bytes_per_response + kAnswerOverhead) {}
 
   Config config;
   FetchOptions options;
   FetchSink& sink;
   Clock& clock;
+  BufferPool buffers;
 
   std::mutex mutex;  // guards what follows
   std::condition_variable changed;
@@ -202,7 +211,7 @@ void Fetcher::State::give_back(const std::vector<FollowedLog*>& borrowed, bool r
 }
 
 void Fetcher::State::read_from(Lane lane, const Cancel& stop) {
-  LeaderReader reader(config, options, sink, clock, stop);
+  LeaderReader reader(config, options, sink, clock, buffers, stop);
   Millis pause = kFirstPause;
   std::string trouble;
   while (!stop.requested()) {

@@ -25,7 +25,8 @@ struct FetchedRange {
   Timestamp min_timestamp;         // smallest base timestamp of the batches
   Timestamp max_timestamp;         // largest max timestamp; -1: none
   std::string_view bytes;          // valid during the call, and as long as somebody holds…
-  std::shared_ptr<const std::string> buffer;  // …the answer in which they lie, max_answer at most
+  std::shared_ptr<const std::string> buffer;  // …what they lie in, max_answer at most. Null: only
+                                              // during the call, as much else would be held
   std::uint32_t crc32c = 0;                   // of `bytes`
   RangeFacts facts;
   Offset high_watermark;  // when these bytes were sent
@@ -78,9 +79,10 @@ struct FetchOptions {
   // Null: all of them. A partition that comes (back) into the share begins with resume_at(). It
   // must outlive the fetcher.
   const FetchShare* share = nullptr;
-  // A single batch that is larger is still fetched whole, up to max_answer.
-  ByteCount max_bytes_per_partition{2u << 20};
-  ByteCount max_bytes_per_response{4u << 20};
+  // A single batch that is larger is still fetched whole, up to max_answer. A batch that is cut off
+  // at a partition's limit comes again: it should be some batches long.
+  ByteCount max_bytes_per_partition{4u << 20};
+  ByteCount max_bytes_per_response{8u << 20};
   ByteCount max_answer{128u << 20};  // an answer that says it is longer is refused
   Millis max_wait{250};              // how long a broker may keep an empty answer back
   Millis metadata_refresh{2000};
@@ -90,7 +92,8 @@ struct FetchOptions {
 // watermark, control batches and aborted transactions included. Two threads and connections
 // a broker. Survives brokers that go and come back, leaders that move, topics and partitions that
 // appear or vanish; a topic or a whole cluster made anew is followed as new logs.
-// Memory: per connection one answer, those that the sink holds, and up to four to be filled again.
+// Memory: per connection one answer, those that the sink holds, and up to six of
+// max_bytes_per_response to be filled again.
 class Fetcher {
  public:
   Fetcher(Config config, FetchOptions options, FetchSink& sink, Clock& clock);

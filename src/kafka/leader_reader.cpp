@@ -13,7 +13,7 @@ namespace {
 
 constexpr Millis kSoon{100};
 constexpr Millis kLater{1000};
-constexpr std::size_t kSpareBuffers = 4;
+constexpr std::size_t kSmallPart = 4;  // of a buffer: less is better copied
 
 std::int32_t as_int32(ByteCount n) {
   return static_cast<std::int32_t>(std::min<std::uint64_t>(n.value, INT32_MAX));
@@ -24,8 +24,8 @@ struct NewBatches {
   std::vector<BatchView> batches;
   std::string_view bytes;
 };
-NewBatches batches_after(std::string_view records, Offset next) {
-  auto split = split_batches(records);
+NewBatches batches_after(std::string_view records, Offset next, const ChecksumTrail& trail) {
+  auto split = split_batches(records, &trail);
   const auto first = std::find_if(split.batches.begin(), split.batches.end(),
                                   [&](const auto& b) { return b.next_offset() > next; });
   split.batches.erase(split.batches.begin(), first);
@@ -38,13 +38,13 @@ NewBatches batches_after(std::string_view records, Offset next) {
 }  // namespace
 
 LeaderReader::LeaderReader(const Config& config, const FetchOptions& options, FetchSink& sink,
-                           Clock& clock, const Cancel& stop)
+                           Clock& clock, BufferPool& buffers, const Cancel& stop)
     : config_(config),
       options_(options),
       sink_(sink),
       clock_(clock),
       stop_(stop),
-      buffers_(kSpareBuffers, ByteCount(2 * options.max_bytes_per_response.value)) {}
+      buffers_(buffers) {}
 
 bool LeaderReader::read(const BrokerInfo& broker, const std::vector<FollowedLog*>& logs) {
   try {
@@ -135,7 +135,8 @@ bool LeaderReader::fetch(std::vector<FollowedLog*> logs) {
   buffer_ = buffers_.take();
   const auto bytes =
       connection_->receive(*buffer_, Deadline::after(config_.request_timeout + options_.max_wait),
-                           options_.max_answer.value);
+                           options_.max_answer.value, &trail_);
+  worth_holding_ = bytes.size() >= buffer_->capacity() / kSmallPart;
   const auto fetched = parse_fetch(bytes, connection_->name());
   if (fetched.error != kNone) {
     throw Error(Code::unavailable, connection_->name(),
@@ -188,7 +189,7 @@ bool LeaderReader::take_in(FollowedLog& log, const FetchedPartition& answer) {
 }
 
 void LeaderReader::take_records(FollowedLog& log, const FetchedPartition& answer) {
-  const auto fresh = batches_after(answer.records, log.next);
+  const auto fresh = batches_after(answer.records, log.next, trail_);
   if (!fresh.batches.empty()) {
     const auto& first = fresh.batches.front();
     const auto& last = fresh.batches.back();
@@ -199,7 +200,7 @@ void LeaderReader::take_records(FollowedLog& log, const FetchedPartition& answer
                        .min_timestamp = first.base_timestamp(),
                        .max_timestamp = first.max_timestamp(),
                        .bytes = fresh.bytes,
-                       .buffer = buffer_,
+                       .buffer = worth_holding_ ? buffer_ : nullptr,
                        .crc32c = crc32c_of(fresh.batches),
                        .facts = facts_of(fresh.batches),
                        .high_watermark = answer.high_watermark,
@@ -240,7 +241,7 @@ void LeaderReader::resolve_out_of_range(FollowedLog& log) {
 // copy). If the batch that we fetched last is still there, byte for byte, the log is the same.
 void LeaderReader::prove(FollowedLog& log, const FetchedPartition& answer) {
   log.proving = false;
-  const auto split = split_batches(answer.records);
+  const auto split = split_batches(answer.records, &trail_);
   if (split.batches.empty() || split.batches.front().base_offset() != log.last_batch->base ||
       split.batches.front().crc() != log.last_batch->crc) {
     return diverged(log, {}, answer.high_watermark, "other records lie where was fetched before");

@@ -8,6 +8,7 @@
 
 #include "base/buffer_pool.hpp"
 #include "base/cancel.hpp"
+#include "base/checksum_trail.hpp"
 #include "base/clock.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/connection.hpp"
@@ -25,8 +26,9 @@ struct SinkFailure {
 // Fetches from one broker the logs that it leads. For one thread.
 class LeaderReader {
  public:
+  // Answers are put into `buffers`. All must outlive the reader.
   LeaderReader(const Config& config, const FetchOptions& options, FetchSink& sink, Clock& clock,
-               const Cancel& stop);
+               BufferPool& buffers, const Cancel& stop);
 
   // One Fetch for all of `logs`, its answer handed to the sink. True: the metadata is out of date.
   // Throws Error when the connection breaks (the next read() connects anew), SinkFailure.
@@ -68,8 +70,10 @@ class LeaderReader {
   const Cancel& stop_;
   BrokerInfo broker_;
   std::optional<Connection> connection_;
-  BufferPool buffers_;
-  std::shared_ptr<std::string> buffer_;  // the last answer
+  BufferPool& buffers_;
+  std::shared_ptr<std::string> buffer_;  // the last answer…
+  bool worth_holding_ = false;           // …which takes much of it
+  ChecksumTrail trail_;                  // of the last answer
   std::size_t turn_ = 0;
 };
 

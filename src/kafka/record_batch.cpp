@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
+#include "base/checksum_trail.hpp"
 #include "base/error.hpp"
 #include "kafka/varint.hpp"
 
@@ -92,19 +93,33 @@ std::string_view checked_part(std::string_view bytes) {
   return bytes.substr(kAttributes);
 }
 
-}  // namespace
-
-BatchView BatchView::parse(std::string_view bytes, bool check_crc) {
+// One whole batch; its CRC is compared with what `crc_of` makes of the part that it covers.
+template <typename F>
+void check_batch(std::string_view bytes, F&& crc_of) {
   check_magic(bytes);
   if (bytes.size() < kBatchHeader) corrupt(bytes, "ends in its header");
   if (told_size(bytes) != bytes.size()) {
     corrupt(bytes, fmt::format("has {} bytes, its header says {}", bytes.size(),
                                told_size(bytes).value_or(0)));
   }
-  if (check_crc && crc32c(checked_part(bytes)) != field<std::uint32_t>(bytes, kCrc)) {
-    corrupt(bytes, "the checksum is wrong");
-  }
+  const auto told = field<std::uint32_t>(bytes, kCrc);
+  if (crc_of(checked_part(bytes), told) != told) corrupt(bytes, "the checksum is wrong");
   check_fields(bytes);
+}
+
+}  // namespace
+
+BatchView BatchView::parse(std::string_view bytes, bool check_crc) {
+  check_batch(bytes, [&](std::string_view part, std::uint32_t told) {
+    return check_crc ? crc32c(part) : told;
+  });
+  return BatchView(bytes);
+}
+
+BatchView BatchView::parse(std::string_view bytes, const ChecksumTrail* trail) {
+  check_batch(bytes, [&](std::string_view part, std::uint32_t) {
+    return trail != nullptr ? trail->of(part) : crc32c(part);
+  });
   return BatchView(bytes);
 }
 
@@ -152,7 +167,7 @@ std::int32_t BatchView::record_count() const {
   return field<std::int32_t>(bytes_, kCount);
 }
 
-SplitBatches split_batches(std::string_view bytes) {
+SplitBatches split_batches(std::string_view bytes, const ChecksumTrail* trail) {
   SplitBatches split;
   Offset next{0};
   for (;;) {
@@ -160,7 +175,7 @@ SplitBatches split_batches(std::string_view bytes) {
     check_magic(rest);  // magic 0 and 1 have another header
     const auto size = told_size(rest);
     if (!size || *size > rest.size()) return split;
-    const auto batch = BatchView::parse(rest.substr(0, *size));
+    const auto batch = BatchView::parse(rest.substr(0, *size), trail);
     if (batch.base_offset() < next) {
       corrupt(rest, fmt::format("lies before offset {}, where the batch before it ends", next));
     }

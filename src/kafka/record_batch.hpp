@@ -10,6 +10,10 @@
 
 #include "kafka/types.hpp"
 
+namespace lifeboat {
+class ChecksumTrail;
+}
+
 namespace lifeboat::kafka {
 
 // Record batches, magic 2, as brokers store and send them (KIP-98; "Record Batch" in Kafka's
@@ -34,6 +38,8 @@ class BatchView {
   // `bytes` must be one whole batch. Throws Error(corrupt), or Error(unsupported) for magic 0 and 1
   // and for attributes that this build does not know. Checks the CRC when told.
   static BatchView parse(std::string_view bytes, bool check_crc = true);
+  // The same by a trail of which the bytes are a part; null: they are read.
+  static BatchView parse(std::string_view bytes, const ChecksumTrail* trail);
 
   std::string_view bytes() const { return bytes_; }
   Offset base_offset() const;
@@ -63,8 +69,9 @@ struct SplitBatches {
   std::size_t whole = 0;           // bytes that the batches take; the rest is a torn last batch
 };
 // Cuts what a Fetch answered (or a segment file holds) into batches and checks each. A last batch
-// that is cut off is left out. Errors as in BatchView::parse, and Error(corrupt) when offsets fall.
-SplitBatches split_batches(std::string_view bytes);
+// that is cut off is left out. `trail`, if any, knows the bytes already. Errors as in
+// BatchView::parse, and Error(corrupt) when offsets fall.
+SplitBatches split_batches(std::string_view bytes, const ChecksumTrail* trail = nullptr);
 
 // CRC-32C of the bytes of batches whose own CRC was checked, put together from those.
 std::uint32_t crc32c_of(const std::vector<BatchView>& batches);

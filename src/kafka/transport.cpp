@@ -20,6 +20,7 @@ namespace lifeboat::kafka {
 namespace {
 
 constexpr Millis kCancelCheck{50};
+constexpr std::size_t kPiece = 256 * 1024;
 
 struct FreeAddresses {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -170,22 +171,24 @@ void Transport::write(std::string_view bytes, Deadline deadline, bool more) {
 
 // Not for each packet of a long answer: a wakeup costs more than the packet.
 void Transport::wake_when_there(std::size_t n) {
-  const int wanted = static_cast<int>(std::min<std::size_t>(n, 256u << 10));
+  const int wanted = static_cast<int>(std::min(n, kPiece));
   if (wanted == low_water_) return;
   low_water_ = wanted;
   setsockopt(socket_.get(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
 }
 
-void Transport::read(char* to, std::size_t n, Deadline deadline) {
-  while (n > 0) {
-    std::size_t got = 0;
+std::size_t Transport::read_piece(char* to, std::size_t n, Deadline deadline) {
+  const auto most = std::min(n, kPiece);
+  for (;;) {
     if (ssl_) {
       ERR_clear_error();
       errno = 0;
-      const int result = SSL_read_ex(ssl_.get(), to, n, &got);
-      if (result != 1) wait_for_tls(result, deadline);
-    } else if (const auto received = recv(socket_.get(), to, n, 0); received > 0) {
-      got = static_cast<std::size_t>(received);
+      std::size_t got = 0;
+      const int result = SSL_read_ex(ssl_.get(), to, most, &got);
+      if (result == 1) return got;
+      wait_for_tls(result, deadline);
+    } else if (const auto received = recv(socket_.get(), to, most, 0); received > 0) {
+      return static_cast<std::size_t>(received);
     } else if (received == 0) {
       throw Error(Code::unavailable, name_, "the broker closed the connection");
     } else if (errno == EAGAIN) {
@@ -194,6 +197,12 @@ void Transport::read(char* to, std::size_t n, Deadline deadline) {
     } else if (errno != EINTR) {
       unavailable(name_, "the connection broke", errno);
     }
+  }
+}
+
+void Transport::read(char* to, std::size_t n, Deadline deadline) {
+  while (n > 0) {
+    const auto got = read_piece(to, n, deadline);
     to += got;
     n -= got;
   }

@@ -27,6 +27,8 @@ class Transport {
   // `more` follows at once: small pieces may wait for it.
   void write(std::string_view bytes, Deadline deadline, bool more = false);
   void read(char* to, std::size_t n, Deadline deadline);
+  // The first of `n` bytes, one at least, no more than fit into a processor's cache; how many.
+  std::size_t read_piece(char* to, std::size_t n, Deadline deadline);
 
  private:
   void connect(const std::string& host, int port, Deadline deadline);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/checksum_trail.hpp"
+#include "base/crc32c_ways.hpp"
 #include "base/random.hpp"
 
 namespace lifeboat {
@@ -29,14 +31,56 @@ TEST(Crc32c, IsThatOfTheStandard) {
   EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
 }
 
-TEST(Crc32c, StripesAndTailsGiveWhatBitsGive) {
+TEST(Crc32c, EveryWayGivesWhatBitsGive) {
   const auto bytes = noise(40'000);
   const std::string_view all(bytes);
-  for (std::size_t size : {0, 1, 7, 8, 9, 2048, 6143, 6144, 6145, 12'287, 12'288, 20'001}) {
+  for (std::size_t size : {0, 1, 7, 8, 9, 255, 511, 512, 513, 767, 768, 1025, 2048, 6143, 6144,
+                           6145, 12'287, 12'288, 20'001}) {
     for (std::size_t from : {0, 1, 5}) {
       const auto part = all.substr(from, size);
-      EXPECT_EQ(crc32c(part, 0x12345678u), plainly(part, 0x12345678u)) << size << " from " << from;
+      const auto expected = plainly(part, 0x12345678u);
+      for (const auto way : crc32c_ways()) {
+        EXPECT_EQ(way(part, 0x12345678u), expected) << size << " from " << from;
+      }
     }
+  }
+}
+
+TEST(ChecksumTrail, KnowsEveryPart) {
+  const auto bytes = noise(100'000);
+  const std::string_view all(bytes);
+  Random random(7);
+  ChecksumTrail trail;
+  for (int round = 0; round < 2; ++round) {  // the second time as if it were new
+    trail.restart();
+    for (std::size_t have = 0; have < all.size();) {
+      const auto piece = all.substr(have, 1 + random.below(40'000));
+      trail.add(piece);
+      have += piece.size();
+    }
+    for (int i = 0; i < 500; ++i) {
+      const auto from = random.below(all.size() + 1);
+      const auto part = all.substr(from, random.below(all.size() + 1));
+      ASSERT_EQ(trail.of(part), crc32c(part)) << part.size() << " from " << from;
+    }
+  }
+  for (std::size_t from : {0, 16'384, 32'768}) {
+    for (std::size_t size : {16'384, 32'768, 49'152}) {
+      EXPECT_EQ(trail.of(all.substr(from, size)), crc32c(all.substr(from, size)));
+    }
+  }
+}
+
+// A batch is checked by what came, not by what lies there when it is asked for.
+TEST(ChecksumTrail, TellsOfAnyByteThatDiffers) {
+  auto bytes = noise(70'000);
+  const auto right = crc32c(std::string_view(bytes).substr(100, 60'000));
+  for (std::size_t at : {100, 16'383, 16'384, 40'000, 60'099}) {
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    ChecksumTrail trail;
+    trail.add(bytes);
+    EXPECT_NE(trail.of(std::string_view(bytes).substr(100, 60'000)), right) << at;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
+#include "base/checksum_trail.hpp"
 #include "base/error.hpp"
 #include "kafka/captured_batches.hpp"
 #include "kafka/transaction_scan.hpp"
@@ -102,6 +103,29 @@ TEST(RecordBatch, EveryFlippedBitIsRefusedOrOutsideTheChecksum) {
         }
       }
     }
+  }
+}
+
+// Batches that are longer than the steps of the trail, and one that is shorter.
+TEST(RecordBatch, ATrailChecksWhatReadingChecks) {
+  std::string good;
+  for (const std::size_t size : {100'000, 500, 40'000}) {
+    BatchFields fields;
+    fields.base_offset = Offset(static_cast<std::int64_t>(good.size()));
+    fields.record_count = 1;
+    good += make_batch(fields, std::string(size, 'r'));
+  }
+  const auto check = [](const std::string& bytes) {
+    ChecksumTrail trail;
+    trail.add(std::string_view(bytes).substr(0, 33'333));
+    trail.add(std::string_view(bytes).substr(33'333));
+    return split_batches(bytes, &trail).batches.size();
+  };
+  EXPECT_EQ(check(good), 3u);
+  for (std::size_t at = 17; at < good.size(); at += 499) {
+    auto bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 4);
+    EXPECT_EQ(code_of([&] { check(bad); }), Code::corrupt) << at;
   }
 }
 
