@@ -21,13 +21,14 @@ import tempfile
 import chunks_rows
 import logbook_rows
 import restore_rows
+import s3_rows
 import scale_rows
 import vault_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SECTIONS = {"vault": (vault_rows.rows, 8192), "chunks": (chunks_rows.rows, None),
-            "logbook": (logbook_rows.rows, 2048), "scale": (scale_rows.rows, None),
-            "restore": (restore_rows.rows, 2048)}
+SECTIONS = {"vault": (vault_rows.rows, 8192), "s3": (s3_rows.rows, 8192),
+            "chunks": (chunks_rows.rows, None), "logbook": (logbook_rows.rows, 2048),
+            "scale": (scale_rows.rows, None), "restore": (restore_rows.rows, 2048)}
 
 
 def machine():

@@ -1,5 +1,6 @@
 // A folder of files into a vault and back, by what a backup does; prints one JSON line with what it
-// took. With a PASSPHRASE the vault is encrypted.
+// took. With a PASSPHRASE the vault is encrypted. VAULT is a directory, or
+// s3://bucket/prefix?endpoint=…
 //
 //   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]         {"snapshot", "bytes", "new_chunks"}
 //   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [PASSPHRASE]   {"bytes"}; durable
@@ -19,7 +20,7 @@
 #include "base/random.hpp"
 #include "postgres/relative_path.hpp"
 #include "postgres/restore.hpp"
-#include "store/directory_store.hpp"
+#include "store/open_store.hpp"
 #include "vault/keys.hpp"
 #include "vault/snapshot.hpp"
 
@@ -59,10 +60,11 @@ void put_file(vault::SnapshotWriter& writer, const fs::path& path, const std::st
   writer.end_file();
 }
 
-void put(const fs::path& folder, const fs::path& place, const std::string& passphrase) {
-  store::DirectoryStore::create(place);
-  store::DirectoryStore store(place);
-  vault::SnapshotWriter writer(open(store, passphrase), "bench");
+void put(const fs::path& folder, const std::string& place, const std::string& passphrase) {
+  const auto location = store::parse_location(place);
+  store::create_store(location);
+  const auto store = store::open_store(location);
+  vault::SnapshotWriter writer(open(*store, passphrase), "bench");
   std::vector<fs::path> paths;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
@@ -96,10 +98,10 @@ class ToFolder : public vault::EntrySink {
   postgres::DataDirectoryWriter writer_;
 };
 
-void get(const fs::path& place, const std::string& id, const fs::path& folder,
+void get(const std::string& place, const std::string& id, const fs::path& folder,
          const std::string& passphrase) {
-  store::DirectoryStore store(place);
-  vault::SnapshotReader reader(open(store, passphrase), vault::SnapshotId::parse(id).value());
+  const auto store = store::open_store(store::parse_location(place));
+  vault::SnapshotReader reader(open(*store, passphrase), vault::SnapshotId::parse(id).value());
   ToFolder sink(folder);
   reader.read_tree(sink);
   sink.finish();

@@ -12,7 +12,7 @@ namespace {
 int check(const Globals& globals) {
   Session session(globals);
   auto findings = recovery::check_all(session.context());
-  findings.push_back(recovery::check_writers(session.context()));
+  recovery::check_store(session.context(), findings);
   const bool ok = !has_problem(findings);
   if (globals.json) {
     print_document({{"ok", ok}, {"findings", findings_json(findings)}});

@@ -47,7 +47,7 @@ int init(const Globals& globals, const InitOptions& options) {
   if (!globals.json) tell(session, vault, options);
   auto findings = recovery::check_all(session.context());
   if (vault.made && !options.dry_run) {
-    findings.push_back(recovery::check_writers(session.context()));
+    recovery::check_store(session.context(), findings);
   }
   if (globals.json) {
     print_document({{"config", session.config().file.string()},
@@ -116,7 +116,7 @@ MadeVault make_vault(Session& session, const InitOptions& options) {
     if (options.dry_run) return out;
     store::create_store(config.vault);
   }
-  const auto store = store::open_store(config.vault);
+  const auto store = recovery::open_store(config);
   out.made = !vault::Vault::exists(*store);
   if (!out.made) {
     auto open = recovery::open_vault(config).vault;

@@ -40,7 +40,7 @@ void tell_added(const Globals& globals, const vault::KeyInfo& key, const std::st
 // Which keys the vault has. Needs none of them.
 int list_keys(const Globals& globals) {
   Session session(globals);
-  auto store = store::open_store(session.config().vault);
+  auto store = recovery::open_store(session.config());
   auto root = vault::Vault::read_root(*store);
   auto keys = vault::list_keys(*store, root.id);
   if (globals.json) {
@@ -136,7 +136,7 @@ int import_sheet(const Globals& globals, const KeyOptions& options) {
     throw Error(Code::usage, options.file, "is a key file, not a recovery sheet",
                 "name it as vault_key: {key_file: …} in lifeboat.yaml");
   }
-  auto store = std::make_unique<store::MeteredStore>(store::open_store(session.config().vault));
+  auto store = std::make_unique<store::MeteredStore>(recovery::open_store(session.config()));
   auto vault = vault::Vault::open(*store, &sheet);
   recovery::OpenVault open{std::move(store), std::move(vault)};
   bool named = options.passphrase_file.empty() && options.key_file.empty();

@@ -101,6 +101,13 @@ std::string line_of(const vault::PruneStep& step, Timestamp now) {
   return out;
 }
 
+std::string line_of(const vault::LockedContent& locked) {
+  return fmt::format(
+      "locked and left alone: {} packs ({}), {} snapshots; they can go from {} to {}", locked.packs,
+      format_bytes(locked.bytes), locked.snapshots, to_string(*locked.first),
+      to_string(locked.last));
+}
+
 void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now) {
   Table table({"POINT", dry_run ? "WOULD BE" : "IS", "WHY"});
   for (const auto& one : report.points) {
@@ -117,6 +124,7 @@ void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now)
   }
   print_logs(report.logs, dry_run);
   for (const auto& step : report.steps) print_data(line_of(step, now) + "\n");
+  if (report.locked) print_data(line_of(*report.locked) + "\n");
   for (const auto& id : report.revoked)
     say("revoked, as its backup was not finished in time: " + id);
   for (const auto& problem : report.problems) say("lifeboat: " + problem);
@@ -184,6 +192,13 @@ nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run) {
       row["waits_for"] = step.open;
     }
     out["steps"].push_back(row);
+  }
+  if (const auto& locked = report.locked) {
+    out["locked"] = {{"packs", locked->packs},
+                     {"bytes", locked->bytes.value},
+                     {"snapshots", locked->snapshots},
+                     {"first", lifeboat::to_string(*locked->first)},
+                     {"last", lifeboat::to_string(locked->last)}};
   }
   return out;
 }

@@ -16,6 +16,7 @@
 #include "recovery/apply.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/point_locks.hpp"
 #include "recovery/restore_lock.hpp"
 #include "recovery/unpublished_backups.hpp"
 #include "vault/logbook.hpp"
@@ -284,6 +285,8 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   if (archiver) {
     step(c, "logbook", "Bring the logbook up to now", [&] { archiver->stop(); });
   }
+  chunks.flush();
+  lock_content_of(c, vault, chunks, point);
   open.publish();
   return point;
 }

@@ -333,6 +333,20 @@ RetentionConfig retention_section(Section s) {
   return c;
 }
 
+store::ObjectLock object_lock_section(Section s) {
+  store::ObjectLock lock;
+  const auto mode = s.required("mode", "compliance");
+  if (mode != "compliance" && mode != "governance") {
+    s.fail_at("mode", "'mode' must be compliance or governance");
+  }
+  lock.mode = mode == "compliance" ? store::ObjectLock::Mode::compliance
+                                   : store::ObjectLock::Mode::governance;
+  s.require("retain", "30d");
+  lock.retain = s.duration("retain", {}, Millis(10'000));
+  s.finish();
+  return lock;
+}
+
 // `vault: /folder`, or `vault: s3://bucket/prefix` with `s3: {…}` for what differs from AWS.
 store::Location vault_location(Section& top) {
   top.require("vault", "/backup/vault");
@@ -353,6 +367,12 @@ store::Location vault_location(Section& top) {
     if (auto ca = s3->existing_file("ca"); !ca.empty()) place.ca = ca;
     place.memory = s3->size("memory", place.memory, ByteCount(16 << 20), ByteCount(1ull << 30));
     place.retry_for = s3->duration("retry_for", place.retry_for, Millis(0));
+    if (auto lock = s3->section("object_lock")) place.lock = object_lock_section(*lock);
+    if (const auto as_of = s3->text("as_of"); !as_of.empty()) {
+      place.as_of = parse_timestamp(as_of);
+      if (!place.as_of)
+        s3->fail_at("as_of", "'as_of' must be a time, such as 2026-11-28T10:00:00Z");
+    }
     place.bandwidth =
         s3->size("bandwidth", place.bandwidth, ByteCount(1 << 16), ByteCount(1ull << 36));
     s3->finish();

@@ -12,7 +12,11 @@ constexpr const char* kTemplate =
 vault: /backup/vault
 # What differs from AWS's defaults, or is not in the environment; memory bounds what is under way.
 # s3: {endpoint: "https://minio.example:9000", region: eu-central-1, path_style: true, profile: backup,
-#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB}
+#      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB,
+#      object_lock: {mode: compliance, retain: 30d}}
+# object_lock, in a bucket that has Object Lock: a point and all that it needs can't be deleted for so long, by
+# nobody (compliance), or only by who may bypass that (governance). After an attack `as_of: "2026-11-28T10:00:00Z"`
+# reads the vault as it was then, and writes nothing.
 # With a key the vault is made encrypted (and stays so; a plain one stays plain). Who loses all its keys and the
 # recovery sheet, which `lifeboat init` prints, has lost everything in it. One of:
 # vault_key: {passphrase_file: /etc/lifeboat/vault.passphrase}

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "recovery/vault_key.hpp"
 #include "store/open_store.hpp"
+#include "vault/locks.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -16,8 +17,14 @@ const T& section(const std::optional<T>& value, const Config& config, const char
 
 }  // namespace
 
+std::unique_ptr<store::ObjectStore> open_store(const Config& config) {
+  const auto& s3 = config.vault.s3;
+  if (!s3 || !s3->lock) return store::open_store(config.vault);
+  return store::open_store(config.vault, vault::lock_rule(s3->lock->retain));
+}
+
 OpenVault open_vault(const Config& config) {
-  auto store = std::make_unique<store::MeteredStore>(store::open_store(config.vault));
+  auto store = std::make_unique<store::MeteredStore>(open_store(config));
   auto key = vault_key(config);
   auto vault = vault::Vault::open(*store, key ? &*key : nullptr);
   return {std::move(store), std::move(vault)};

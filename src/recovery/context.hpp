@@ -68,6 +68,9 @@ bool answers(F&& look) {
   }
 }
 
+// The vault's store; it locks what it writes as lifeboat.yaml says.
+std::unique_ptr<store::ObjectStore> open_store(const Config& config);
+
 // The vault with the store under it, which counts what goes through.
 struct OpenVault {
   std::unique_ptr<store::MeteredStore> store;

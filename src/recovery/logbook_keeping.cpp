@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 #include "recovery/extent_facts.hpp"
@@ -56,6 +57,9 @@ void LogbookKeeping::round(const vault::LogbookWriter& writer, const Cancel& can
   try {
     auto kept = keeper_.keep({writer.incarnation()}, cancel);
     for (const auto& problem : kept.problems) spdlog::error("logbook: {}", problem);
+    if (kept.may_not_remove && !std::exchange(told_, true)) {
+      spdlog::info("logbook: these credentials may not delete what was merged: left to prune");
+    }
     if (kept.summaries + kept.merged + kept.rewritten + kept.removed == 0) return;
     spdlog::info(
         "logbook: {} objects merged, {} replaced without what was pruned, {} removed that were "

@@ -24,6 +24,7 @@ class LogbookKeeping {
   const Context& context_;
   vault::KeeperOptions options_;
   vault::LogbookKeeper keeper_;
+  bool told_ = false;  // that it may not remove
 };
 
 }  // namespace lifeboat::recovery

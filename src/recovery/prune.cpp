@@ -135,7 +135,8 @@ vault::PruneOptions options_of(const Context& c, const vault::Vault& vault,
   return options;
 }
 
-// Where nobody archives, or beside whoever does: a round of the logbook's keeper.
+// Where nobody archives, or beside whoever does and may not delete: a round of the logbook's
+// keeper.
 void keep_logbook(const Context& c, const vault::Vault& vault, PruneResult& result) {
   vault::LogbookKeeper keeper(vault, keeper_options(c.config), log_policy(), c.clock, c.random);
   auto kept = keeper.keep({}, c.cancel);
@@ -164,8 +165,7 @@ PruneResult prune(const Context& c, const vault::Vault& vault, const PruneReques
     report.revoked.insert(report.revoked.end(), later.revoked.begin(), later.revoked.end());
   }
   c.cancel.check();
-  const bool window = options.policy.logbook.count() > 0;
-  if (window && request.keep_logbook && !request.dry_run) keep_logbook(c, vault, result);
+  if (request.keep_logbook && !request.dry_run) keep_logbook(c, vault, result);
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <unordered_set>
@@ -51,6 +52,8 @@ struct Chunks::Impl {
   std::mutex mutex;  // guards what follows
   std::shared_ptr<PackIndex> index;
   std::unordered_set<Digest, HashDigest> pending;  // in packs that are not durable yet
+  std::vector<bool> used;                          // by put(), of each pack of the index
+  std::set<std::string> used_before;               // the same, of an index loaded earlier
   ChunkStats stats;
 
   PackWriter writer;
@@ -70,7 +73,22 @@ struct Chunks::Impl {
     return *index;
   }
 
+  void use(std::size_t pack) {
+    used.resize(std::max(used.size(), pack + 1));
+    used[pack] = true;
+  }
+
+  std::set<std::string> used_packs() const {
+    auto out = used_before;
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      if (used[i]) out.insert(index->packs()[i].name);
+    }
+    return out;
+  }
+
   void load() {
+    used_before = used_packs();
+    used.clear();
     index.reset();  // the memory of one, not of two
     index = std::make_shared<PackIndex>(PackIndex::load(vault, options.absent, Cancel()));
     for (const auto& bad : index->damaged()) {
@@ -98,7 +116,11 @@ struct Chunks::Impl {
     std::lock_guard lock(mutex);
     ++stats.chunks;
     stats.bytes = stats.bytes + ref.size.value;
-    return !loaded().has(ref.digest) && pending.insert(ref.digest).second;
+    if (const auto place = loaded().find(ref.digest)) {
+      use(place->pack);
+      return false;
+    }
+    return pending.insert(ref.digest).second;
   }
 
   void count_new(const ChunkRef& ref, std::size_t stored) {
@@ -113,6 +135,7 @@ struct Chunks::Impl {
     ++stats.packs;
     loaded().add({pack.name(), size, static_cast<std::uint32_t>(pack.chunks()), pack.salt()},
                  pack.content());
+    use(index->packs().size() - 1);
     for (const auto& chunk : pack.content()) pending.erase(chunk.digest);
   }
 
@@ -321,6 +344,11 @@ bool Chunks::has(const Digest& digest) {
 ChunkStats Chunks::stats() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->stats;
+}
+
+std::set<std::string> Chunks::used_packs() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->used_packs();
 }
 
 const Vault& Chunks::vault() const {

@@ -75,6 +75,8 @@ class Chunks {
   bool has(const Digest& digest);
 
   ChunkStats stats() const;
+  // Where what was put lies, of what flush() was called for: packs that were there, and new ones.
+  std::set<std::string> used_packs() const;
   const Vault& vault() const;
 
  private:

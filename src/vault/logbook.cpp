@@ -332,6 +332,18 @@ std::vector<Extent> Logbook::extents(const LogName& name) const {
   return out;
 }
 
+std::set<std::string> Logbook::objects(const LogName& log, Position from, Position to) const {
+  std::set<std::string> out;
+  for (auto at = from; at < to;) {
+    const auto place = impl_->look(log, at);
+    if (place.copies.empty() && !place.next) break;
+    for (const auto& copy : place.copies) out.insert(copy.object);
+    at = place.copies.empty() ? *place.next
+                              : std::min(place.copies.front().stored.extent.next, place.to);
+  }
+  return out;
+}
+
 std::vector<Gap> Logbook::gaps(const LogName& name) const {
   std::lock_guard lock(impl_->mutex);
   std::vector<Gap> out;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,6 +97,8 @@ class Logbook {
   Coverage coverage(const LogName& log) const;
   // Sorted by base. Ranges of several writers may overlap.
   std::vector<Extent> extents(const LogName& log) const;
+  // Names of the objects that hold some of [from, to), copies by several writers each.
+  std::set<std::string> objects(const LogName& log, Position from, Position to) const;
   std::vector<Gap> gaps(const LogName& log) const;
   // What retention left of the log; when nothing was pruned, one range of all positions.
   Ranges left(const LogName& log) const;

@@ -151,7 +151,7 @@ Kept LogbookKeeper::keep(const std::set<std::string>& own, const Cancel& cancel)
   auto merges = plan_merges(mergeable(found), ours, clock_.now(), options_.merge);
   if (merge_runs(merges, kept.merged, kept, cancel)) found = survey(vault_);
   summarize(found, kept, cancel);
-  remove_replaced(found, kept, cancel);
+  remove_what_was_replaced(found, kept, cancel);
   return kept;
 }
 
@@ -220,6 +220,16 @@ bool LogbookKeeper::merge_runs(const std::vector<std::vector<ObjectEntry>>& runs
     written = true;
   }
   return written;
+}
+
+void LogbookKeeper::remove_what_was_replaced(const Survey& found, Kept& kept,
+                                             const Cancel& cancel) {
+  try {
+    remove_replaced(found, kept, cancel);
+  } catch (const Error& error) {
+    if (error.code() != Code::denied) throw;
+    kept.may_not_remove = true;
+  }
 }
 
 // False when an object of the run is damaged or was merged by somebody else meanwhile: nothing was

@@ -29,6 +29,7 @@ struct Kept {
   std::size_t merged = 0;             // objects that became part of another
   std::size_t rewritten = 0;          // objects that another replaces without what was pruned
   std::size_t removed = 0;            // objects
+  bool may_not_remove = false;        // what was replaced is left to who may
   std::vector<std::string> problems;  // damaged objects that were left as they are, and why
 };
 
@@ -58,6 +59,7 @@ class LogbookKeeper {
   std::vector<ObjectEntry> mergeable(const Survey& found);
   std::vector<PrunedObject> pruned_objects(const Survey& found);
   void summarize(const Survey& found, Kept& kept, const Cancel& cancel);
+  void remove_what_was_replaced(const Survey& found, Kept& kept, const Cancel& cancel);
   void remove_replaced(const Survey& found, Kept& kept, const Cancel& cancel);
   bool whole(const ObjectEntry& object, Kept& kept, const Cancel& cancel);
   void write_summary(SummaryBuilder& builder);

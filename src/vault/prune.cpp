@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.hpp"
 #include "store/probe.hpp"
+#include "vault/locks.hpp"
 #include "vault/text.hpp"
 #include "vault/used_content.hpp"
 
@@ -23,6 +25,12 @@ bool has(const std::vector<std::string>& sorted, const std::string& name) {
 // would make other backups store anew what they hold.
 bool newer_than(const std::string& pack, Timestamp time) {
   return pack >= "packs/" + compact_time(time);
+}
+
+std::vector<std::string> names_of(const std::vector<PackInfo>& packs) {
+  std::vector<std::string> out;
+  for (const auto& pack : packs) out.push_back(pack.name);
+  return out;
 }
 
 // One run; run() tells it. The measures are those of models/prune.pml.
@@ -138,15 +146,11 @@ class Pruner {
     word.logs = unneeded_logs(word.logs, all);
     UsedContent used(vault_, absent, seen.word->packs, cancel_);
     add_points(all, {}, used);
-    std::set<std::string> unused;
-    word.bytes = ByteCount(0);
-    for (const auto& pack : used.unused_packs()) {
-      if (!has(seen.word->packs, pack.name)) continue;
-      unused.insert(pack.name);
-      word.bytes = word.bytes + pack.size.value;
-    }
-    std::erase_if(word.packs, [&](const auto& name) { return unused.count(name) == 0; });
+    auto unused = used.unused_packs();
+    std::erase_if(unused, [&](const auto& pack) { return !has(seen.word->packs, pack.name); });
+    word.packs = names_of(unused);
     std::erase_if(word.snapshots, [&](const auto& name) { return used.uses_snapshot(name); });
+    leave_locked(word, unused);
     word.decided = true;
     return swap(seen, word);
   }
@@ -229,6 +233,7 @@ class Pruner {
       if (one.point) points.push_back({one.id, one.point->created, one.point->label});
     }
     auto verdicts = apply_policy(std::move(points), options_.policy);
+    keep_locked_points(verdicts);
     for (auto& one : verdicts) {
       if (options_.drop.count(one.point.id) == 0) continue;
       one.keep = false;
@@ -248,6 +253,21 @@ class Pruner {
     if (!none || report_.points.empty()) return;
     throw Error(Code::refused, vault_.store().describe(), "no good point would be left",
                 "keep one of them, or take a new point first (lifeboat backup)");
+  }
+
+  // All that such a point needs is locked too: dropping it would free nothing.
+  void keep_locked_points(std::vector<PointVerdict>& verdicts) const {
+    std::vector<std::string> names;
+    for (const auto& one : verdicts) {
+      if (!one.keep) names.push_back(point_name(one.point.id));
+    }
+    const auto locked = locked_now(vault_, names, cancel_);
+    for (auto& one : verdicts) {
+      const auto it = locked.find(point_name(one.point.id));
+      if (it == locked.end()) continue;
+      one.keep = true;
+      one.reasons = {"locked until " + to_string(it->second)};
+    }
   }
 
   bool dropped(const std::string& id) const {
@@ -378,16 +398,49 @@ class Pruner {
     for (const auto& one : all.unfinished) {
       if (!one.revoked) new_since = std::min(new_since, one.created);
     }
-    for (const auto& pack : used.unused_packs()) {
-      if (newer_than(pack.name, new_since) || word.packs.size() >= kMostNamed) continue;
-      word.packs.push_back(pack.name);
-      word.bytes = word.bytes + pack.size.value;
-    }
+    auto unused = used.unused_packs();
+    std::erase_if(unused, [&](const auto& pack) { return newer_than(pack.name, new_since); });
+    word.packs = names_of(unused);
     vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
       if (named.count(info.name) != 0 || used.uses_snapshot(info.name)) return;
-      if (word.snapshots.size() < kMostNamed) word.snapshots.push_back(info.name);
+      word.snapshots.push_back(info.name);
     });
+    leave_locked(word, unused);
     return word;
+  }
+
+  // Takes out of the word what is locked (also what was locked again since it was named), and what
+  // is too much for one word. `packs` are the word's.
+  void leave_locked(PruneWord& word, const std::vector<PackInfo>& packs) {
+    auto names = word.packs;
+    names.insert(names.end(), word.snapshots.begin(), word.snapshots.end());
+    const auto locked = locked_now(vault_, names, cancel_);
+    tell_locked(locked, packs);
+    auto is_locked = [&](const std::string& name) { return locked.count(name) != 0; };
+    std::erase_if(word.packs, is_locked);
+    std::erase_if(word.snapshots, is_locked);
+    word.packs.resize(std::min(word.packs.size(), kMostNamed));
+    word.snapshots.resize(std::min(word.snapshots.size(), kMostNamed));
+    word.bytes = ByteCount(0);
+    for (const auto& pack : packs) {
+      if (has(word.packs, pack.name)) word.bytes = word.bytes + pack.size.value;
+    }
+  }
+
+  // Each once: what a word lets go of is looked at again for the next one.
+  void tell_locked(const std::map<std::string, Timestamp>& locked,
+                   const std::vector<PackInfo>& packs) {
+    std::map<std::string, ByteCount> size_of;
+    for (const auto& pack : packs) size_of[pack.name] = pack.size;
+    for (const auto& [name, until] : locked) {
+      if (!told_.insert(name).second) continue;
+      auto& told = report_.locked ? *report_.locked : report_.locked.emplace();
+      const auto pack = size_of.find(name);
+      ++(pack != size_of.end() ? told.packs : told.snapshots);
+      if (pack != size_of.end()) told.bytes = told.bytes + pack->second.value;
+      told.first = std::min(told.first.value_or(until), until);
+      told.last = std::max(told.last, until);
+    }
   }
 
   void add_outside(PruneWord& word, const AllPoints& all, const std::set<std::string>& gone,
@@ -423,7 +476,7 @@ class Pruner {
   Random& random_;
   const Cancel& cancel_;
   PruneReport report_;
-  std::set<std::string> told_;
+  std::set<std::string> told_;  // broken points, and what is locked
 };
 
 }  // namespace

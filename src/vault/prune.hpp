@@ -47,6 +47,14 @@ struct PruneStep {
   std::size_t packs = 0, snapshots = 0;  // when finished: removed, of those that it named
 };
 
+// What is unused and locked (locks.hpp): it is left alone, and goes by a later run.
+struct LockedContent {
+  std::size_t packs = 0, snapshots = 0;
+  ByteCount bytes;                 // of these packs
+  std::optional<Timestamp> first;  // when the first of them can go…
+  Timestamp last;                  // …and the last
+};
+
 struct PruneReport {
   std::vector<PointVerdict> points;  // whole ones, oldest first
   std::vector<ListedPoint> broken;
@@ -57,17 +65,19 @@ struct PruneReport {
   std::vector<std::string> dropped;  // points
   std::vector<std::string> revoked;  // points
   std::vector<PruneStep> steps;
-  std::vector<LogPruning> logs;       // named now: what goes of the logbook
+  std::vector<LogPruning> logs;  // named now: what goes of the logbook
+  std::optional<LockedContent> locked;
   std::vector<std::string> problems;  // why less was done than is due
   std::optional<Timestamp> due;       // when the next run has something to finish
 };
 
 // One run: finishes what is due of earlier ones, whoever they were; drops the points that the
 // policy does not keep; says what is to be deleted, and ends. What is needed by any point that is
-// there is never deleted, whoever writes, prunes, stalls or dies meanwhile. Deletion needs no space
-// but for the word. Errors: what the store throws (denied: prune alone needs to delete),
-// Error(refused) for a store that has one writer, or when no good point would be left. Memory:
-// PackIndex, a bit for each pack, one page of a snapshot.
+// there is never deleted, whoever writes, prunes, stalls or dies meanwhile. What is locked is not
+// deleted, and points are kept while they are. Deletion needs no space but for the word. Errors:
+// what the store throws (denied: prune alone needs to delete), Error(refused) for a store that has
+// one writer, or when no good point would be left. Memory: PackIndex, a bit for each pack, one page
+// of a snapshot.
 PruneReport prune(const Vault& vault, const PruneOptions& options, Clock& clock, Random& random,
                   const Cancel& cancel);
 

@@ -90,7 +90,7 @@ class Ended:
 
 
 class Lifeboat:
-    """The program with one lifeboat.yaml. `under` is put before it (a wrapper command)."""
+    """The program with one lifeboat.yaml."""
 
     def __init__(self, folder, config=None):
         self.folder = pathlib.Path(folder)
@@ -100,10 +100,12 @@ class Lifeboat:
         return [BINARY, *(["--config", str(self.config)] if config else []), *map(str, words)]
 
     def run(
-        self, *words, config=True, timeout=PATIENCE, environment=None, preexec=None, stdin=None
+        self, *words, config=True, timeout=PATIENCE, environment=None, preexec=None, stdin=None,
+        under=()
     ):
+        """`under` is put before it (a wrapper command)."""
         done = subprocess.run(
-            self.words(words, config),
+            [*under, *self.words(words, config)],
             cwd=self.folder,
             timeout=timeout,
             capture_output=True,

@@ -33,7 +33,9 @@ def keys_below(server, prefix):
     return [key.text for key in xml.etree.ElementTree.fromstring(body).iter(f"{namespace}Key")]
 
 
-class S3Vault(unittest.TestCase):
+class S3Case(unittest.TestCase):
+    """PostgreSQL and a vault in S3."""
+
     def setUp(self):
         self.folder = harness.temporary_folder(self)
         self.stack = Stack(self.folder / "stack", ["postgres", "seaweedfs"])
@@ -63,23 +65,6 @@ class S3Vault(unittest.TestCase):
         self.assertEqual(ended.code, 0, ended)
         return ended
 
-    def test_backup_and_restore(self):
-        first = self.run_well("init")
-        self.assertIn("made a plain vault", first.err)
-        self.assertIn("is there already", self.run_well("init").err)
-        sql(self.info(), "CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) n")
-        self.run_well("backup")
-        points = self.run_well("points", "--json").json()["points"]
-        self.assertEqual(len(points), 1)
-        self.assertIn("VERIFIED", self.run_well("verify").out)
-        self.assertIn("backups/one/vault", keys_below(self.server, ""))
-        self.assertIn("backups/one/capabilities", keys_below(self.server, ""))
-        self.assertEqual(keys_below(self.server, "backups/one/probe/"), [])
-        self.archive_more()
-        self.lose_and_restore()
-        self.assertEqual(sql(self.info(), "SELECT count(*), max(n) FROM t"), "60000|60000")
-        self.assertFalse((self.folder / "vault").exists())
-
     def archive_more(self):
         daemon = self.lifeboat.start("run")
         self.addCleanup(harness.end, daemon)
@@ -108,6 +93,25 @@ class S3Vault(unittest.TestCase):
         until(waits, "the restore waits for PostgreSQL")
         self.stack.start("postgres")
         self.assertEqual(process.wait(timeout=harness.PATIENCE), 0, process.log.read_text())
+
+
+class S3Vault(S3Case):
+    def test_backup_and_restore(self):
+        first = self.run_well("init")
+        self.assertIn("made a plain vault", first.err)
+        self.assertIn("is there already", self.run_well("init").err)
+        sql(self.info(), "CREATE TABLE t AS SELECT n, md5(n::text) FROM generate_series(1, 50000) n")
+        self.run_well("backup")
+        points = self.run_well("points", "--json").json()["points"]
+        self.assertEqual(len(points), 1)
+        self.assertIn("VERIFIED", self.run_well("verify").out)
+        self.assertIn("backups/one/vault", keys_below(self.server, ""))
+        self.assertIn("backups/one/capabilities", keys_below(self.server, ""))
+        self.assertEqual(keys_below(self.server, "backups/one/probe/"), [])
+        self.archive_more()
+        self.lose_and_restore()
+        self.assertEqual(sql(self.info(), "SELECT count(*), max(n) FROM t"), "60000|60000")
+        self.assertFalse((self.folder / "vault").exists())
 
     def test_a_store_that_does_not_keep_writers_apart(self):
         """As `check` would have recorded it: `run` and `backup` say it, archivers that share are refused."""

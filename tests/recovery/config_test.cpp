@@ -47,6 +47,14 @@ INSTANTIATE_TEST_SUITE_P(
               "unknown key 'bucket'"},
         Wrong{"vault: s3://abc\ns3:\n  memory: 1MiB\nkafka:\n  bootstrap: [a:1]\n", 3,
               "'memory' must be a size"},
+        Wrong{"vault: s3://abc\ns3:\n  as_of: yesterday\nkafka:\n  bootstrap: [a:1]\n", 3,
+              "'as_of' must be a time"},
+        Wrong{"vault: s3://abc\ns3:\n  object_lock:\n    mode: forever\n    retain: 30d\n"
+              "kafka:\n  bootstrap: [a:1]\n",
+              4, "'mode' must be compliance or governance"},
+        Wrong{"vault: s3://abc\ns3:\n  object_lock: {mode: compliance}\nkafka:\n"
+              "  bootstrap: [a:1]\n",
+              3, "'retain' is missing"},
         Wrong{"vault: /v\nkafka: yes\n", 2, "must be a mapping"},
         Wrong{"vault: [a]\nkafka:\n  bootstrap: [a:1]\n", 1, "'vault' must be a text"},
         Wrong{"vault: /v\nflush_interval: soon\nkafka:\n  bootstrap: [a:1]\n", 2,
@@ -187,8 +195,21 @@ TEST(Config, AVaultInS3) {
   EXPECT_EQ(c.vault.s3->memory, ByteCount(32 << 20));
   EXPECT_EQ(c.vault.s3->retry_for, Millis(60'000));
   EXPECT_EQ(c.vault.s3->bandwidth, ByteCount(1 << 20));
+  EXPECT_FALSE(c.vault.s3->lock);
+  EXPECT_FALSE(c.vault.s3->as_of);
   EXPECT_EQ(parse_config("vault: s3://bucket\nkafka:\n  bootstrap: [a:1]\n", "/x").vault.shown(),
             "s3://bucket");
+}
+
+TEST(Config, AVaultThatLocksAndOneAsItWas) {
+  const auto c = parse_config(
+      "vault: s3://bucket\ns3: {object_lock: {mode: governance, retain: 30d}, "
+      "as_of: \"2026-11-28 11:00:00+01:00\"}\nkafka:\n  bootstrap: [a:1]\n",
+      "/x");
+  ASSERT_TRUE(c.vault.s3 && c.vault.s3->lock);
+  EXPECT_EQ(c.vault.s3->lock->mode, store::ObjectLock::Mode::governance);
+  EXPECT_EQ(c.vault.s3->lock->retain, Millis(30ll * 86'400'000));
+  EXPECT_EQ(c.vault.s3->as_of, parse_timestamp("2026-11-28T10:00:00Z"));
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ TEST(Location, IsADirectoryOrAPlaceInS3) {
 TEST(Location, ItsTextFindsTheSamePlace) {
   for (const char* text : {"s3://bucket", "s3://bucket/a/b?region=eu-central-1",
                            "s3://bucket/a?endpoint=http://"
-                           "127.0.0.1:8333&path_style=false&profile=back%20up&ca=/a%26b"}) {
+                           "127.0.0.1:8333&path_style=false&profile=back%20up&ca=/a%26b",
+                           "s3://bucket/a?as_of=2026-11-28T10:00:00.000Z"}) {
     auto location = parse_location(text);
     EXPECT_EQ(location.text(), text);
     EXPECT_EQ(parse_location(location.text()).s3, location.s3) << text;
@@ -49,9 +50,10 @@ INSTANTIATE_TEST_SUITE_P(
     Table, WrongPlace,
     testing::Values("s3://", "s3:///a", "s3://ab", "s3://bu cket", "s3://b/../c",
                     "s3://bucket/.hidden", "s3://bucket//a", "s3://bucket/a?colour=red",
-                    "s3://bucket/a?region", "s3://bucket?path_style=perhaps",
-                    "s3://bucket?endpoint=minio", "s3://bucket?endpoint=http://",
-                    "s3://bucket?endpoint=ftp://x", "s3://bucket?endpoint=http://user@host",
+                    "s3://bucket/a?region", "s3://bucket?as_of=yesterday",
+                    "s3://bucket?path_style=perhaps", "s3://bucket?endpoint=minio",
+                    "s3://bucket?endpoint=http://", "s3://bucket?endpoint=ftp://x",
+                    "s3://bucket?endpoint=http://user@host",
                     "s3://bucket?endpoint=http://host/path"));
 
 TEST(Location, PercentSigns) {

@@ -125,6 +125,58 @@ TEST(S3Answers, WhatIsNoListingIsCorrupt) {
   }
 }
 
+TEST(S3Answers, AListingOfVersionsIsRead) {
+  const auto page = parse_versions(
+      "<ListVersionsResult><Name>b</Name><NextKeyMarker>p/a%2Fb</NextKeyMarker>"
+      "<NextVersionIdMarker>v0</NextVersionIdMarker>"
+      "<DeleteMarker><Key>p/a%2Fb</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest>"
+      "<LastModified>2026-11-28T17:05:12Z</LastModified></DeleteMarker>"
+      "<Version><Key>p/a%2Fb</Key><VersionId>v1</VersionId><IsLatest>false</IsLatest>"
+      "<LastModified>2026-11-28T17:05:11.000Z</LastModified><ETag>\"e1\"</ETag><Size>12</Size>"
+      "</Version></ListVersionsResult>",
+      "s3://b");
+  ASSERT_EQ(page.versions.size(), 2u);
+  EXPECT_EQ(page.next_key, "p/a/b");
+  EXPECT_EQ(page.next_version, "v0");
+  EXPECT_TRUE(page.versions[0].is_marker);
+  EXPECT_EQ(page.versions[0].id, "v2");
+  EXPECT_EQ(page.versions[0].modified, parse_timestamp("2026-11-28T17:05:12Z"));
+  EXPECT_FALSE(page.versions[1].is_marker);
+  EXPECT_EQ(page.versions[1].info.name, "p/a/b");
+  EXPECT_EQ(page.versions[1].info.size, ByteCount(12));
+  EXPECT_EQ(page.versions[1].info.version, "e1");
+  EXPECT_TRUE(parse_versions("<ListVersionsResult></ListVersionsResult>", "x").next_key.empty());
+}
+
+TEST(S3Answers, WhatIsNoListingOfVersionsIsCorrupt) {
+  const std::string whole =
+      "<Key>a</Key><VersionId>v</VersionId><LastModified>2026-11-28T17:05:12Z</LastModified>"
+      "<Size>1</Size>";
+  EXPECT_NO_THROW(parse_versions(
+      "<ListVersionsResult><Version>" + whole + "</Version></ListVersionsResult>", "s3://b"));
+  for (const char* part : {"<Key>a</Key>", "<VersionId>v</VersionId>", "<Size>1</Size>",
+                           "<LastModified>2026-11-28T17:05:12Z</LastModified>"}) {
+    auto without = whole;
+    without.erase(without.find(part), std::string(part).size());
+    EXPECT_THROW(parse_versions(
+                     "<ListVersionsResult><Version>" + without + "</Version></ListVersionsResult>",
+                     "s3://b"),
+                 Error)
+        << part;
+  }
+  EXPECT_THROW(parse_versions("<ListBucketResult></ListBucketResult>", "s3://b"), Error);
+}
+
+TEST(S3Answers, WhatALockLooksLike) {
+  const auto time = parse_timestamp("2026-11-28T17:05:11.001Z").value();
+  EXPECT_EQ(lock_date(time), "2026-11-28T17:05:12Z");  // never shorter than asked for
+  EXPECT_EQ(lock_date(time + -1), "2026-11-28T17:05:11Z");
+  const auto document = retention_document(ObjectLock::Mode::governance, time);
+  EXPECT_EQ(xml_text(document, "Mode"), "GOVERNANCE");
+  EXPECT_EQ(xml_text(document, "RetainUntilDate"), "2026-11-28T17:05:12Z");
+  EXPECT_EQ(lock_mode(ObjectLock::Mode::compliance), "COMPLIANCE");
+}
+
 TEST(S3Answers, TextOfAnElement) {
   EXPECT_EQ(xml_text("<A><B>x &lt; y</B><C>z</C></A>", "B"), "x < y");
   EXPECT_EQ(xml_text("<A><B>x</B></A>", "D"), "");

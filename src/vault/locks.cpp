@@ -1,0 +1,126 @@
+#include "vault/locks.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "vault/work_pool.hpp"
+
+namespace lifeboat::vault {
+namespace {
+
+constexpr unsigned kRequestsAtOnce = 16;
+constexpr std::string_view kFirstLine = "lifeboat locks 1 ";
+
+Millis when_written(Millis retain) {
+  return retain + retain / 4;
+}
+Millis when_used(Millis retain) {
+  return retain + retain / 8;
+}
+
+bool begins(const std::string& name, std::initializer_list<std::string_view> prefixes) {
+  for (auto prefix : prefixes) {
+    if (name.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+// f(name) for each, several at a time; what the first one that fails throws.
+template <typename Result, typename F>
+std::map<std::string, Result> for_all(const std::vector<std::string>& names, const Cancel& cancel,
+                                      F f) {
+  WorkPool pool(kRequestsAtOnce);
+  std::map<std::string, std::future<Result>> asked;
+  for (const auto& name : names) {
+    cancel.check();
+    if (asked.count(name) == 0) asked[name] = pool.later<Result>([&f, name] { return f(name); });
+  }
+  pool.wait_until_idle();
+  std::map<std::string, Result> out;
+  for (auto& [name, future] : asked) out[name] = future.get();
+  return out;
+}
+
+struct Locked {
+  Timestamp until;
+  bool again = false;
+};
+
+}  // namespace
+
+store::LockRule lock_rule(Millis retain) {
+  return [retain](const std::string& name, store::Write how) {
+    if (how == store::Write::replace) return begins(name, {"points/"}) ? retain : Millis(0);
+    const bool kept =
+        name == "vault" || begins(name, {"keys/", "packs/", "snapshots/", "logbook/"});
+    return kept ? when_written(retain) : Millis(0);
+  };
+}
+
+std::string encode_locks(const KnownLocks& known, const std::string& vault_id) {
+  auto out = fmt::format("{}{}\n", kFirstLine, vault_id);
+  for (const auto& [name, until] : known) out += fmt::format("{} {}\n", until.value, name);
+  return out;
+}
+
+KnownLocks decode_locks(const std::string& text, const std::string& vault_id) {
+  std::istringstream lines(text);
+  std::string line;
+  if (!std::getline(lines, line) || line != std::string(kFirstLine) + vault_id) return {};
+  KnownLocks out;
+  while (std::getline(lines, line)) {
+    std::int64_t until = 0;
+    const auto* end = line.data() + line.size();
+    const auto [at, ec] = std::from_chars(line.data(), end, until);
+    if (ec != std::errc{} || at == end || *at != ' ') return {};
+    out[std::string(at + 1, end)] = Timestamp(until);
+  }
+  return out;
+}
+
+LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names, Millis retain,
+                       KnownLocks& known, const Clock& clock, const Cancel& cancel) {
+  const auto needed = clock.now() + when_used(retain).count();
+  const auto wanted = clock.now() + when_written(retain).count();
+  KnownLocks now;
+  std::vector<std::string> doubtful;
+  for (const auto& name : names) {
+    const auto it = known.find(name);
+    if (it != known.end() && it->second >= needed)
+      now[name] = it->second;
+    else
+      doubtful.push_back(name);
+  }
+  auto& store = vault.store();
+  const auto asked = for_all<Locked>(doubtful, cancel, [&](const std::string& name) -> Locked {
+    const auto until = store.locked_until(name);
+    if (until && *until >= needed) return {*until, false};
+    if (store.lock_until(name, wanted)) return {wanted, true};
+    throw Error(Code::not_found, "object " + name, "is gone, and the new point needs it",
+                "run `lifeboat backup` again; when it stays so, `lifeboat verify` says more");
+  });
+  LocksDone out{asked.size(), 0};
+  for (const auto& [name, locked] : asked) {
+    now[name] = locked.until;
+    out.locked += locked.again ? 1 : 0;
+  }
+  known = std::move(now);
+  return out;
+}
+
+std::map<std::string, Timestamp> locked_now(const Vault& vault,
+                                            const std::vector<std::string>& names,
+                                            const Cancel& cancel) {
+  auto& store = vault.store();
+  std::map<std::string, Timestamp> out;
+  for (auto& [name, until] : for_all<std::optional<Timestamp>>(
+           names, cancel, [&](const std::string& name) { return store.locked_until(name); })) {
+    if (until) out[name] = *until;
+  }
+  return out;
+}
+
+}  // namespace lifeboat::vault

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "base/clock.hpp"
+#include "store/object_lock.hpp"
+#include "vault/points.hpp"
+
+// Object Lock: what of a vault is locked, and for how long. A point is locked for `retain` from its
+// publication, and what it needs at least as long: content is locked for a quarter more when it is
+// written, and again before a point is published that relies on it and finds less than an eighth
+// more left. So an old pack is locked again once in an eighth of `retain`, not for each point.
+namespace lifeboat::vault {
+
+// What is written once, and a point when it is published. Not: open points and words, which are
+// replaced; summaries, which cost time only when they are lost; the store's own notes.
+store::LockRule lock_rule(Millis retain);
+
+// Until when objects are locked for sure, as far as somebody has looked: it spares asking for each
+// object before each point. Locks only grow, so what is known stays true.
+using KnownLocks = std::map<std::string, Timestamp>;
+std::string encode_locks(const KnownLocks& known, const std::string& vault_id);
+// Empty when it is another vault's, or not such a text: all is asked anew then.
+KnownLocks decode_locks(const std::string& text, const std::string& vault_id);
+
+struct LocksDone {
+  std::size_t asked = 0;   // the others were known to be locked long enough
+  std::size_t locked = 0;  // again, of these
+};
+// Locks these objects again where it is due; `known` then tells of them and of nothing else.
+// Several at a time. Error(not_found) when one is gone, unsupported when the store has no locks, …
+LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names, Millis retain,
+                       KnownLocks& known, const Clock& clock, const Cancel& cancel);
+
+// Which of the objects are locked now, and until when. Several at a time.
+std::map<std::string, Timestamp> locked_now(const Vault& vault,
+                                            const std::vector<std::string>& names,
+                                            const Cancel& cancel);
+
+}  // namespace lifeboat::vault
