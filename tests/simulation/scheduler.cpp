@@ -1,4 +1,4 @@
-#include "vault/simulation_scheduler.hpp"
+#include "simulation/scheduler.hpp"
 
 #include <cxxabi.h>
 #include <sys/mman.h>

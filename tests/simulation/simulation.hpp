@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "vault/simulation_store.hpp"
+#include "simulation/store.hpp"
 
 namespace lifeboat::vault::simulation {
 

@@ -2,7 +2,7 @@
 // of seeds. simulation.hpp says how.
 //   LIFEBOAT_SIMULATION_SEEDS=100000   so many of them
 //   LIFEBOAT_SEED=17                   this one alone, with more of what went before
-#include "vault/simulation.hpp"
+#include "simulation/simulation.hpp"
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -53,7 +53,7 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
     ASSERT_FALSE(outcome.violated)
         << "seed " << seed << ": " << *outcome.violated << "\nthe last calls:\n"
         << outcome.trace << "repeat: LIFEBOAT_SEED=" << seed
-        << " build/bin/test_vault --gtest_filter=Simulation.*";
+        << " build/bin/test_simulation --gtest_filter=Simulation.*";
     sums.add(outcome);
   }
   std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "

@@ -1,14 +1,14 @@
-#include "vault/simulation.hpp"
+#include "simulation/simulation.hpp"
 
 #include <fmt/format.h>
 
 #include <map>
 
 #include "base/error.hpp"
+#include "simulation/logbook.hpp"
 #include "store/fault_store.hpp"
 #include "store/retry_store.hpp"
 #include "vault/prune.hpp"
-#include "vault/simulation_logbook.hpp"
 #include "vault/vault_fixture.hpp"
 
 namespace lifeboat::vault::simulation {

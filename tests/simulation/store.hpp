@@ -2,9 +2,9 @@
 
 #include <optional>
 
+#include "simulation/model.hpp"
+#include "simulation/scheduler.hpp"
 #include "store/around_store.hpp"
-#include "vault/simulation_model.hpp"
-#include "vault/simulation_scheduler.hpp"
 
 namespace lifeboat::vault::simulation {
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "base/cancel.hpp"
+#include "simulation/model.hpp"
 #include "vault/logbook_keeper.hpp"
-#include "vault/simulation_model.hpp"
 
 namespace lifeboat::vault::simulation {
 

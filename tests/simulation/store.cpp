@@ -1,4 +1,4 @@
-#include "vault/simulation_store.hpp"
+#include "simulation/store.hpp"
 
 #include <fmt/format.h>
 

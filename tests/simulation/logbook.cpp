@@ -1,4 +1,4 @@
-#include "vault/simulation_logbook.hpp"
+#include "simulation/logbook.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "vault/simulation_model.hpp"
+#include "simulation/model.hpp"
 
 #include <fmt/format.h>
 
