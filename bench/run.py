@@ -23,9 +23,11 @@ import logbook_rows
 import restore_rows
 import scale_rows
 import vault_rows
+import verify_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SECTIONS = {"vault": (vault_rows.rows, 8192), "chunks": (chunks_rows.rows, None),
+SECTIONS = {"vault": (vault_rows.rows, 8192), "verify": (verify_rows.rows, 1024),
+            "chunks": (chunks_rows.rows, None),
             "logbook": (logbook_rows.rows, 2048), "scale": (scale_rows.rows, None),
             "restore": (restore_rows.rows, 2048)}
 
