@@ -23,7 +23,7 @@ struct VerifyOptions {
   std::string sample;
   std::string seed;
 };
-recovery::VerifyRequest request_of(const vault::Vault& vault, const VerifyOptions& options);
+recovery::VerifyRequest request_of(const VerifyOptions& options);
 void print_result(const recovery::VerifyRequest& request, const recovery::VerifyResult& result);
 nlohmann::json result_json(const recovery::VerifyRequest& request,
                            const recovery::VerifyResult& result);
@@ -31,9 +31,10 @@ int status_of(vault::Verdict verdict);
 
 // Looks whether the vault, or what one point needs of it, is whole, and keeps what it found there.
 int verify(const Globals& globals, const VerifyOptions& options) {
+  auto request = request_of(options);
   Session session(globals);
   auto vault = recovery::open_vault(session.config());
-  auto request = request_of(vault.vault, options);
+  if (request.point) request.point = vault::resolve_point(vault.vault, *request.point).id;
   auto result = recovery::verify_all(session.context(), vault.vault, request);
   if (globals.json) {
     print_document(result_json(request, result));
@@ -52,7 +53,8 @@ std::uint64_t parse_seed(const std::string& text) {
               "give the one that an earlier run printed");
 }
 
-recovery::VerifyRequest request_of(const vault::Vault& vault, const VerifyOptions& options) {
+// The point is still as it was typed.
+recovery::VerifyRequest request_of(const VerifyOptions& options) {
   recovery::VerifyRequest request;
   if (options.data) request.depth = vault::Depth::data;
   if (!options.sample.empty()) {
@@ -65,7 +67,7 @@ recovery::VerifyRequest request_of(const vault::Vault& vault, const VerifyOption
     request.share = *share;
   }
   if (!options.seed.empty()) request.seed = parse_seed(options.seed);
-  if (!options.point.empty()) request.point = vault::resolve_point(vault, options.point).id;
+  if (!options.point.empty()) request.point = options.point;
   return request;
 }
 
