@@ -24,11 +24,13 @@ import restore_rows
 import s3_rows
 import scale_rows
 import vault_rows
+import verify_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECTIONS = {"vault": (vault_rows.rows, 8192), "s3": (s3_rows.rows, 8192),
-            "chunks": (chunks_rows.rows, None), "logbook": (logbook_rows.rows, 2048),
-            "scale": (scale_rows.rows, None), "restore": (restore_rows.rows, 2048)}
+            "verify": (verify_rows.rows, 1024), "chunks": (chunks_rows.rows, None),
+            "logbook": (logbook_rows.rows, 2048), "scale": (scale_rows.rows, None),
+            "restore": (restore_rows.rows, 2048)}
 
 
 def machine():

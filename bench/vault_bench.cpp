@@ -4,6 +4,8 @@
 //
 //   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]         {"snapshot", "bytes", "new_chunks"}
 //   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [PASSPHRASE]   {"bytes"}; durable
+//   lifeboat_bench_vault point VAULT SNAPSHOT                  {"point"}: for verbs that ask for
+//   one
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@
 #include "postgres/restore.hpp"
 #include "store/open_store.hpp"
 #include "vault/keys.hpp"
+#include "vault/points.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::bench {
@@ -108,16 +111,33 @@ void get(const std::string& place, const std::string& id, const fs::path& folder
   fmt::print("{{\"bytes\": {}}}\n", reader.bytes());
 }
 
+void point(const fs::path& place, const std::string& snapshot) {
+  store::DirectoryStore store(place);
+  auto vault = Vault::open(store);
+  Random random;
+  vault::RecoveryPoint point;
+  point.id = vault::make_point_id(Clock::real(), random);
+  point.created = point.finished = Clock::real().now();
+  point.stores = {{"bench", {{"snapshot", snapshot}}}};
+  vault::open_point(vault, {point.id, point.created, "", "bench", "", 0, {}, ""});
+  vault::publish_point(vault, point);
+  fmt::print("{{\"point\": \"{}\"}}\n", point.id);
+}
+
 int run(std::vector<std::string> words) {
   words.resize(std::max<std::size_t>(words.size(), 1));
   const bool put_it = words[0] == "put" && (words.size() == 3 || words.size() == 4);
   const bool get_it = words[0] == "get" && (words.size() == 4 || words.size() == 5);
-  if (!put_it && !get_it) {
-    fmt::print(stderr, "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE]\n");
+  const bool point_it = words[0] == "point" && words.size() == 3;
+  if (!put_it && !get_it && !point_it) {
+    fmt::print(stderr,
+               "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE] | "
+               "point VAULT SNAPSHOT\n");
     return 2;
   }
   words.resize(5);
   if (put_it) put(words[1], words[2], words[3]);
+  if (point_it) point(words[1], words[2]);
   if (get_it) get(words[1], words[2], words[3], words[4]);
   return 0;
 }

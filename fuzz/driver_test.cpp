@@ -18,6 +18,7 @@
 #include "recovery/extent_attributes.hpp"
 #include "vault/logbook_format.hpp"
 #include "vault/pack_format.hpp"
+#include "vault/proof_format.hpp"
 #include "vault/sealing.hpp"
 #include "vault/snapshot_format.hpp"
 #include "vault/summary_format.hpp"
@@ -350,6 +351,22 @@ TEST(Fuzz, Keys) {
        {'\1' + key, '\1' + passphrase, std::string(1, '\0') + digits,
         std::string(1, '\0') + "# a comment\n" + digits + "\n"},
        60000);
+}
+
+TEST(Fuzz, Proofs) {
+  vault::Proof proof;
+  proof.id = "20261122T170506123Z-0123456789abcdef";
+  const auto empty = vault::encode_proof(proof);
+  proof.share = vault::Share{50'000};
+  proof.point = "20260101T000000000Z-0001";
+  proof.damages = {{"packs/x", "pack", "is not what it was", "", {"p"}}};
+  proof.points = {{"p", Timestamp(1), Timestamp(1), Timestamp(1), {}}};
+  vault::add_outcome(proof.points[0],
+                     {Timestamp(2), vault::Depth::data, vault::Verdict::failed, "why"});
+  proof.damaged = {"packs/x"};
+  proof.next = vault::SamplePlace{1, 2, 3, 4};
+  proof.replaces = {"2"};
+  fuzz("proofs", proofs, {empty, vault::encode_proof(proof)}, 60000);
 }
 
 TEST(Fuzz, Translation) {

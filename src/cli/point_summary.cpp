@@ -1,5 +1,9 @@
 #include "cli/point_summary.hpp"
 
+#include <fmt/format.h>
+
+#include "cli/output.hpp"
+
 namespace lifeboat::cli {
 namespace {
 
@@ -43,6 +47,26 @@ nlohmann::json summary_json(const vault::RecoveryPoint& point) {
   if (summary.exact) out["exact"] = *summary.exact;
   if (summary.held_seconds) out["held_seconds"] = *summary.held_seconds;
   return out;
+}
+
+std::string format_proof(const nlohmann::json& proof, Timestamp now) {
+  auto time = [&](const char* member) -> std::optional<Timestamp> {
+    if (!proof.contains(member) || !proof.at(member).is_string()) return std::nullopt;
+    return parse_timestamp(proof.at(member).get<std::string>());
+  };
+  if (auto at = time("at")) {
+    return fmt::format("{} {} ({})", proof.at("state").get<std::string>(), format_age(*at, now),
+                       proof.at("depth").get<std::string>());
+  }
+  std::string out;
+  std::optional<Timestamp> newest;
+  for (const char* depth : {"data", "sample", "existence"}) {
+    auto at = time(depth);
+    if (!at || (newest && *at <= *newest)) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", depth, format_age(*at, now));
+    newest = at;
+  }
+  return out.empty() ? "never" : out;
 }
 
 }  // namespace lifeboat::cli

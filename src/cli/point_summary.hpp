@@ -19,4 +19,7 @@ PointSummary summarize(const vault::RecoveryPoint& point);
 // id, created, finished, label, stores, exact, held_seconds.
 nlohmann::json summary_json(const vault::RecoveryPoint& point);
 
+// Of proof_json(): "data 2 d ago, existence 3 h ago", "FAILED 1 h ago (data)", "never".
+std::string format_proof(const nlohmann::json& proof, Timestamp now);
+
 }  // namespace lifeboat::cli

@@ -9,23 +9,27 @@
 #include "cli/point_summary.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/verify.hpp"
 
 namespace lifeboat::cli {
 namespace {
 
-void print_points(const vault::AllPoints& all, Timestamp now);
-void print_points_json(const vault::Vault& vault, const vault::AllPoints& all, Timestamp now);
+void print_points(const vault::AllPoints& all, const vault::Proven& proven, Timestamp now);
+void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
+                       const vault::Proven& proven, Timestamp now);
 
-// Lists the recovery points, oldest first; the broken ones too, and those that are being taken.
+// Lists the recovery points, oldest first, and when each was last proven; the broken ones too, and
+// those that are being taken.
 int points(const Globals& globals) {
   Session session(globals);
   auto vault = recovery::open_vault(session.config());
   auto listed = vault::list_all_points(vault.vault);
+  auto proven = vault::read_proven(vault.vault);
   auto now = session.clock().now();
   if (globals.json) {
-    print_points_json(vault.vault, listed, now);
+    print_points_json(vault.vault, listed, proven, now);
   } else {
-    print_points(listed, now);
+    print_points(listed, proven, now);
   }
   return 0;
 }
@@ -35,22 +39,22 @@ std::string cut_word(const PointSummary& summary) {
   return *summary.exact ? "exact" : "bounded";
 }
 
-void print_points(const vault::AllPoints& all, Timestamp now) {
+void print_points(const vault::AllPoints& all, const vault::Proven& proven, Timestamp now) {
   const auto& points = all.points;
   if (points.empty()) {
     say("there is no point yet; next: `lifeboat backup`, or `lifeboat run` for one on schedule");
     return;
   }
-  Table table({"POINT", "CREATED", "AGE", "CUT", "STORES", "LABEL"});
+  Table table({"POINT", "CREATED", "AGE", "CUT", "PROVEN", "STORES", "LABEL"});
   for (const auto& listed : points) {
     if (!listed.point) {
-      table.row({listed.id, "BROKEN", "-", "-", listed.problem});
+      table.row({listed.id, "BROKEN", "-", "-", "-", listed.problem});
       continue;
     }
     auto summary = summarize(*listed.point);
     table.row({listed.id, to_string(listed.point->created), format_age(listed.point->created, now),
-               cut_word(summary), fmt::format("{}", fmt::join(summary.stores, ",")),
-               listed.point->label});
+               cut_word(summary), format_proof(recovery::proof_json(proven.find(listed.id)), now),
+               fmt::format("{}", fmt::join(summary.stores, ",")), listed.point->label});
   }
   if (!table.empty()) print_data(table.text());
   for (const auto& one : all.unfinished) {
@@ -72,7 +76,8 @@ nlohmann::json unfinished_json(const vault::UnfinishedPoint& point) {
   return out;
 }
 
-void print_points_json(const vault::Vault& vault, const vault::AllPoints& all, Timestamp now) {
+void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
+                       const vault::Proven& proven, Timestamp now) {
   auto out = nlohmann::json::array();
   for (const auto& listed : all.points) {
     if (!listed.point) {
@@ -81,11 +86,15 @@ void print_points_json(const vault::Vault& vault, const vault::AllPoints& all, T
     }
     auto row = summary_json(*listed.point);
     row["age_seconds"] = static_cast<double>(now - listed.point->created) / 1000;
+    row["proof"] = recovery::proof_json(proven.find(listed.id));
     out.push_back(row);
   }
   auto unfinished = nlohmann::json::array();
   for (const auto& one : all.unfinished) unfinished.push_back(unfinished_json(one));
-  print_document({{"vault", vault.id()}, {"points", out}, {"unfinished", unfinished}});
+  auto runs = nlohmann::json::array();
+  for (const auto& run : proven.runs) runs.push_back(recovery::run_json(run));
+  print_document(
+      {{"vault", vault.id()}, {"points", out}, {"unfinished", unfinished}, {"verified", runs}});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "cli/output.hpp"
+#include "cli/point_summary.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 #include "recovery/inspect.hpp"
@@ -65,6 +66,15 @@ void print_archivers(const nlohmann::json& archivers) {
   }
 }
 
+// That the newest point is whole is a hope until a verify has looked.
+void print_proof(const nlohmann::json& points, const std::string& now) {
+  const auto& proof = points.at("proof");
+  auto line = "proven  " + format_proof(proof, parse_timestamp(now).value_or(Timestamp(0)));
+  if (proof.contains("what")) line += ": " + cell(proof, "what");
+  if (proof.at("state") == "never") line += ": `lifeboat verify` looks whether all is there";
+  print_data(line + "\n");
+}
+
 void print_status(const nlohmann::json& status) {
   const auto& points = status.at("points");
   print_data(fmt::format(
@@ -77,6 +87,7 @@ void print_status(const nlohmann::json& status) {
   }
   print_data(fmt::format("points  {}, {} broken; {}\n", cell(points, "count"),
                          cell(points, "broken"), newest));
+  if (points.contains("proof")) print_proof(points, cell(status, "now"));
   for (const auto& [store, state] : status.at("stores").items()) {
     print_data(fmt::format("{:<11} {}\n", store,
                            state.at("reachable").get<bool>()

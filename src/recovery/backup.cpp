@@ -20,6 +20,7 @@
 #include "recovery/restore_lock.hpp"
 #include "recovery/unpublished_backups.hpp"
 #include "vault/logbook.hpp"
+#include "vault/proof.hpp"
 #include "vault/prune_word.hpp"
 
 namespace lifeboat::recovery {
@@ -257,6 +258,7 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
   // The words are read before the packs are listed, and after the point is open (docs/prune.md).
   vault::ChunkOptions chunk_options;
   chunk_options.absent = vault::condemned_packs(vault);
+  for (auto& pack : vault::damaged_packs(vault)) chunk_options.absent.insert(std::move(pack));
   const auto condemned = vault::condemned_logs(vault);
   vault::Chunks chunks(vault, chunk_options);
   if (config.zookeeper) {

@@ -104,13 +104,14 @@ void for_each_saved(const vault::SnapshotReader& snapshot,
 }  // namespace
 
 FilesChecked check_backup_files(
-    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder, bool full,
-    const Cancel& cancel,
+    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder,
+    const FileChoice& chosen, const Cancel& cancel,
     const std::function<void(const SavedFile&, const std::string& problem, Code)>& damaged) {
   FilesChecked checked;
   for_each_saved(snapshot, [&](const SavedFile& file) {
     cancel.check();
     ++checked.files;
+    checked.total = checked.total + file.size.value;
     std::error_code ec;
     auto path = folder / file.name;
     auto size = std::filesystem::file_size(path, ec);
@@ -119,7 +120,7 @@ FilesChecked check_backup_files(
       return damaged(file, fmt::format("has {} bytes instead of {}", size, file.size.value),
                      Code::corrupt);
     }
-    if (!full) return;
+    if (!chosen || !chosen(file)) return;
     ByteCount read;
     if (sha256_of_file(path, read) != file.sha256) {
       damaged(file, "holds other bytes than when it was written", Code::corrupt);

@@ -47,15 +47,18 @@ std::string encode(const SavedFile& file);           // one line
 SavedFile decode_saved_file(std::string_view line);  // Error(corrupt)
 Digest sha256_of_file(const std::filesystem::path& path, ByteCount& size);
 
-// Compares the files in the place with the list in the vault; calls `damaged` for each that differs
-// (size only when `full` is false). Returns the number of files and bytes looked at.
+// Which files' bytes are read; an empty one: none.
+using FileChoice = std::function<bool(const SavedFile&)>;
+// Compares the files in the place with the list in the vault, their sizes, and the bytes of those
+// that are `chosen`; calls `damaged` for each that differs.
 struct FilesChecked {
   std::uint64_t files = 0;
-  ByteCount bytes;
+  ByteCount bytes;  // read
+  ByteCount total;  // of all files
 };
 FilesChecked check_backup_files(
-    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder, bool full,
-    const Cancel& cancel,
+    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder,
+    const FileChoice& chosen, const Cancel& cancel,
     const std::function<void(const SavedFile&, const std::string& problem, Code)>& damaged);
 
 }  // namespace lifeboat::recovery

@@ -9,11 +9,11 @@
 #include "kafka/cluster.hpp"
 #include "kafka/fetcher.hpp"
 #include "postgres/server.hpp"
-#include "recovery/clickhouse_document.hpp"
 #include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/retention.hpp"
 #include "recovery/vault_key.hpp"
+#include "recovery/verify.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 #include "zookeeper/tree.hpp"
@@ -294,44 +294,6 @@ nlohmann::json describe_retention(const Context& c, const vault::Logbook& logboo
   return out;
 }
 
-// The backups' files of every point that is looked at.
-void verify_backup_files(const Context& c, const vault::Vault& vault,
-                         const vault::VerifyOptions& options, VerifyResult& result) {
-  bool full = options.level == vault::VerifyLevel::full;
-  for (const auto& listed : vault::list_points(vault)) {
-    if (!listed.point || (options.point && listed.id != *options.point)) continue;
-    if (!listed.point->stores.contains("clickhouse")) continue;
-    if (!c.config.clickhouse) {
-      result.unchecked.push_back("point " + listed.id +
-                                 ": ClickHouse's backup files, as lifeboat.yaml has no clickhouse");
-      continue;
-    }
-    auto add = [&](std::string object, Code code, std::string problem) {
-      vault::Damage damage;
-      damage.object = std::move(object);
-      damage.kind = "clickhouse backup";
-      damage.code = code;
-      damage.problem = std::move(problem);
-      damage.hits.push_back("point " + listed.id);
-      result.report.damages.push_back(std::move(damage));
-    };
-    try {
-      auto document = clickhouse_document_from_json(listed.point->stores["clickhouse"]);
-      auto folder = c.config.clickhouse->backup_path / document.backup;
-      auto checked = check_backup_files(
-          vault::SnapshotReader(vault, document.snapshot), folder, full, c.cancel,
-          [&](const SavedFile& file, const std::string& problem, Code code) {
-            add((folder / file.name).string(), code, problem);
-          });
-      result.report.objects += checked.files;
-      result.report.bytes = result.report.bytes + checked.bytes.value;
-    } catch (const Error& e) {
-      if (e.code() == Code::cancelled) throw;
-      add("point " + listed.id, e.code(), e.what());
-    }
-  }
-}
-
 }  // namespace
 
 std::vector<Finding> check_all(const Context& c) {
@@ -417,6 +379,7 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
   follow_histories(logbook);
   out["retention"] = describe_retention(c, logbook, out["stores"]);
   nlohmann::json points = {{"count", 0}, {"broken", 0}};
+  const auto proven = vault::read_proven(vault);
   for (const auto& listed : vault::list_points(vault)) {
     points["count"] = points["count"].get<int>() + 1;
     if (!listed.point) {
@@ -424,34 +387,11 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
       continue;
     }
     points["newest"] = listed.id;
+    points["proof"] = proof_json(proven.find(listed.id));
     points["age_seconds"] = (c.clock.now() - listed.point->created) / 1000;
   }
   out["points"] = points;
   return out;
-}
-
-std::string_view to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::verified:
-      return "VERIFIED";
-    case Verdict::failed:
-      return "FAILED";
-    case Verdict::could_not_verify:
-      return "COULD NOT VERIFY";
-  }
-  return "COULD NOT VERIFY";
-}
-
-VerifyResult verify_all(const Context& c, const vault::Vault& vault,
-                        const vault::VerifyOptions& options) {
-  VerifyResult result;
-  result.report = vault::verify(vault, options, c.cancel);
-  verify_backup_files(c, vault, options, result);
-  if (result.report.points == 0) result.unchecked.push_back("the vault holds no point");
-  result.verdict = !result.report.good()       ? Verdict::failed
-                   : !result.unchecked.empty() ? Verdict::could_not_verify
-                                               : Verdict::verified;
-  return result;
 }
 
 }  // namespace lifeboat::recovery

@@ -12,6 +12,7 @@
 #include "recovery/targets.hpp"
 #include "recovery/unpublished_backups.hpp"
 #include "store/probe.hpp"
+#include "vault/proof.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -164,6 +165,8 @@ PruneResult prune(const Context& c, const vault::Vault& vault, const PruneReques
     report.problems = std::move(later.problems);
     report.revoked.insert(report.revoked.end(), later.revoked.begin(), later.revoked.end());
   }
+  // What verify may not delete.
+  if (!request.dry_run) vault::remove_replaced_proofs(vault);
   c.cancel.check();
   if (request.keep_logbook && !request.dry_run) keep_logbook(c, vault, result);
   return result;

@@ -101,11 +101,12 @@ void clickhouse_check(RestoreSession& s) {
   const auto& document = s.clickhouse_document();
   auto folder = place_of(s).path / document.backup;
   vault::SnapshotReader snapshot(s.vault, document.snapshot);
-  check_backup_files(snapshot, folder, true, s.context.cancel,
-                     [&](const SavedFile& file, const std::string& problem, Code code) {
-                       throw Error(code, (folder / file.name).string(), problem,
-                                   "choose another point (`lifeboat points`, `lifeboat verify`)");
-                     });
+  check_backup_files(
+      snapshot, folder, [](const SavedFile&) { return true; }, s.context.cancel,
+      [&](const SavedFile& file, const std::string& problem, Code code) {
+        throw Error(code, (folder / file.name).string(), problem,
+                    "choose another point (`lifeboat points`, `lifeboat verify`)");
+      });
 }
 
 void clickhouse_hold_groups(RestoreSession& s) {

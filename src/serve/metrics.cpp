@@ -87,6 +87,20 @@ void archived_metrics(Text& text, const recovery::ArchiveStatus& status) {
   text.value(status.objects);
 }
 
+void proof_metrics(Text& text, const vault::PointProof& proof, Timestamp now) {
+  text.family("lifeboat_newest_point_proven_age_seconds", "gauge",
+              "Since a verify proved the newest point, so deeply or deeper; absent: never");
+  auto tell = [&](const char* depth, const std::optional<Timestamp>& at) {
+    if (at) text.of("depth", depth, static_cast<double>(now - *at) / 1000);
+  };
+  tell("existence", proof.existence);
+  tell("sample", proof.sample);
+  tell("data", proof.data);
+  text.family("lifeboat_newest_point_failed", "gauge",
+              "1 when a verify found that the newest point has lost something");
+  text.value(proof.open && proof.open->verdict == vault::Verdict::failed ? 1 : 0);
+}
+
 void watched_metrics(Text& text, const Watched& watched, Timestamp now) {
   text.family("lifeboat_log_gaps", "gauge", "Holes in what the vault holds of the log");
   for (const auto& log : watched.logs) text.of_log(log.name, log.gaps);
@@ -116,6 +130,7 @@ void watched_metrics(Text& text, const Watched& watched, Timestamp now) {
   if (watched.newest_point) {
     text.family("lifeboat_newest_point_age_seconds", "gauge", "Age of the newest recovery point");
     text.value(static_cast<double>(now - *watched.newest_point) / 1000);
+    proof_metrics(text, watched.newest_proof, now);
   }
   text.family("lifeboat_watch_problems", "gauge", "What could not be looked at the last time");
   text.value(watched.problems.size());

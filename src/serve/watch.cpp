@@ -58,9 +58,13 @@ Watched Watch::look(const recovery::Context& context) {
     }
     out.logs.push_back(std::move(one));
   }
+  const auto proven = vault::read_proven(vault_);
   for (const auto& listed : vault::list_points(vault_)) {
     ++out.points;
-    if (listed.point) out.newest_point = listed.point->created;
+    if (!listed.point) continue;
+    out.newest_point = listed.point->created;
+    const auto* proof = proven.find(listed.id);
+    out.newest_proof = proof != nullptr ? *proof : vault::PointProof();
   }
   if (!context.config.kafka) return out;
   try {

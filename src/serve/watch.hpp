@@ -9,6 +9,7 @@
 
 #include "recovery/context.hpp"
 #include "recovery/retention.hpp"
+#include "vault/proof.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::serve {
@@ -24,6 +25,7 @@ struct Watched {
   std::vector<recovery::PartitionLeft> partitions;
   std::uint64_t points = 0;
   std::optional<Timestamp> newest_point;
+  vault::PointProof newest_proof;     // of that point
   Timestamp at;                       // when it was looked
   std::vector<std::string> problems;  // what could not be looked at, and why
 };

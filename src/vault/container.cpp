@@ -81,16 +81,21 @@ ContainerFooter open_footer(const Sealing* sealing, ObjectType type, const std::
   return out;
 }
 
-ContainerFooter open_container(const Sealing* sealing, ObjectType type, const std::string& name,
-                               std::string_view object, std::uint8_t known) {
-  Header header = parse_header(type, name, object);
+void check_container_header(const Sealing* sealing, ObjectType type, const std::string& name,
+                            std::string_view bytes, ByteCount object_size) {
+  Header header = parse_header(type, name, bytes);
   check_sealed(sealing, type, name, header.flags);
   if ((header.flags & ~kSealed) != 0) throw_corrupt(type, name, "has unknown flags");
-  if (header.payload_size.value != object.size() - kHeaderSize) {
+  if (header.payload_size.value != object_size.value - kHeaderSize) {
     throw_corrupt(type, name,
-                  "has " + std::to_string(object.size()) + " bytes instead of " +
+                  "has " + std::to_string(object_size.value) + " bytes instead of " +
                       std::to_string(header.payload_size.value + kHeaderSize));
   }
+}
+
+ContainerFooter open_container(const Sealing* sealing, ObjectType type, const std::string& name,
+                               std::string_view object, std::uint8_t known) {
+  check_container_header(sealing, type, name, object, ByteCount(object.size()));
   return find_container_footer(sealing, type, name, object, known);
 }
 

@@ -39,7 +39,10 @@ struct ContainerFooter {
 // `stored` are the footer's bytes; `object_size` is that of the whole object.
 ContainerFooter open_footer(const Sealing* sealing, ObjectType type, const std::string& name,
                             std::string stored, const Trailer& trailer, ByteCount object_size);
-// That of a whole object, header and all.
+// The first bytes of an object: that they are its header, and say its length. Error(corrupt).
+void check_container_header(const Sealing* sealing, ObjectType type, const std::string& name,
+                            std::string_view header, ByteCount object_size);
+// The footer of a whole object, header and all.
 ContainerFooter open_container(const Sealing* sealing, ObjectType type, const std::string& name,
                                std::string_view object, std::uint8_t known = 0);
 // That of a whole object, of which all but the footer may be damaged.

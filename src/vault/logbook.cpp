@@ -364,6 +364,31 @@ Ranges Logbook::left(const LogName& name) const {
   return left == nullptr ? Ranges{{kFirst, kEnd}} : *left;
 }
 
+std::vector<std::string> Logbook::objects_of(const LogName& name, Position from) const {
+  std::lock_guard lock(impl_->mutex);
+  std::set<std::uint32_t> objects;
+  const LogIndex* log = impl_->index.find_pieces(name);
+  for (const auto& piece : log == nullptr ? std::vector<Piece>() : log->pieces) {
+    if (piece.stored.extent.next > from) objects.insert(piece.object);
+  }
+  std::vector<std::string> out;
+  for (auto object : objects) out.push_back(impl_->index.object_name(object));
+  return out;
+}
+
+bool Logbook::held_elsewhere(const Extent& extent, const std::set<std::string>& but) const {
+  std::lock_guard lock(impl_->mutex);
+  Position held = extent.base;
+  const LogIndex* log = impl_->index.find_pieces(extent.log);
+  for (const auto& piece : log == nullptr ? std::vector<Piece>() : log->pieces) {
+    const Extent& other = piece.stored.extent;
+    if (other.base > held) break;  // sorted by base
+    if (other.next <= held || but.contains(impl_->index.object_name(piece.object))) continue;
+    held = other.next;
+  }
+  return held >= extent.next;
+}
+
 void Logbook::read(const LogName& log, Position from, Position to,
                    const std::function<void(const ExtentView&)>& visit, Holes holes) const {
   while (auto read = impl_->read_one(log, from, to, holes)) {

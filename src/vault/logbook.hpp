@@ -102,6 +102,10 @@ class Logbook {
   std::vector<Gap> gaps(const LogName& log) const;
   // What retention left of the log; when nothing was pruned, one range of all positions.
   Ranges left(const LogName& log) const;
+  // Names of the objects with extents of the log that reach beyond `from`; histories do not count.
+  std::vector<std::string> objects_of(const LogName& log, Position from) const;
+  // Whether other objects than these hold all of the extent's range; histories do not count.
+  bool held_elsewhere(const Extent& extent, const std::set<std::string>& but) const;
 
   // Visits the extents that cover [from, to), in order: the wanted parts follow each other without
   // overlap. When an extent is damaged, another writer's copy is used. A range that is missing:

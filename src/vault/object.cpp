@@ -40,6 +40,9 @@ std::string hint(ObjectType type) {
       return "nothing is lost: more is shown of the logbook than was kept, with holes in it. Copy "
              "it "
              "back from a replica of the vault, or move it out of the vault";
+    case ObjectType::proof:
+      return "no data is lost. Run lifeboat verify --data: it proves anew what this told, and "
+             "removes it";
   }
   return "run lifeboat verify";
 }
@@ -66,6 +69,8 @@ std::string_view to_string(ObjectType type) {
       return "word";
     case ObjectType::pruned:
       return "record of what was pruned";
+    case ObjectType::proof:
+      return "proof";
   }
   return "object";
 }

@@ -18,6 +18,7 @@ enum class ObjectType : std::uint8_t {
   summary = 6,
   key = 7,
   word = 8,
+  proof = 9,
   pruned = 10,
 };
 std::string_view to_string(ObjectType type);

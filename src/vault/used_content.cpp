@@ -1,6 +1,9 @@
 #include "vault/used_content.hpp"
 
+#include <algorithm>
+
 #include "base/error.hpp"
+#include "vault/proof.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::vault {
@@ -13,22 +16,22 @@ UsedContent::UsedContent(const Vault& vault, const std::set<std::string>& absent
       chunks_(vault, index_),
       used_(index_->packs().size()) {
   std::set<std::string> names(unwanted.begin(), unwanted.end());
+  const auto known = damaged_packs(vault);
+  std::set<std::string> damaged(known.begin(), known.end());
   for (const auto& pack : index_->packs()) {
     absent_.push_back(absent.count(pack.name) != 0);
-    unwanted_.push_back(names.count(pack.name) != 0);
+    last_resort_.push_back(static_cast<std::uint8_t>((damaged.contains(pack.name) ? 2 : 0) +
+                                                     (names.contains(pack.name) ? 1 : 0)));
   }
 }
 
 void UsedContent::mark(const Digest& digest) {
   auto places = index_->places(digest);
   std::erase_if(places, [&](const PackPlace& place) { return absent_[place.pack]; });
-  for (const auto& place : places) {
-    if (!unwanted_[place.pack]) {
-      used_[place.pack] = true;
-      return;
-    }
-  }
-  if (!places.empty()) used_[places.front().pack] = true;
+  auto best = std::min_element(places.begin(), places.end(), [&](const auto& a, const auto& b) {
+    return last_resort_[a.pack] < last_resort_[b.pack];
+  });
+  if (best != places.end()) used_[best->pack] = true;
 }
 
 void UsedContent::add(const RecoveryPoint& point) {

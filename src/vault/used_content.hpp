@@ -18,7 +18,8 @@ namespace lifeboat::vault {
 class UsedContent {
  public:
   // What lies only in packs of `absent` is used there, which is not marked: whoever named them
-  // looks after them. A pack of `unwanted` is used only for what no other one holds.
+  // looks after them. A pack of `unwanted` is used only for what no other one holds, and one that a
+  // verify found damaged only for what no whole one holds.
   UsedContent(const Vault& vault, const std::set<std::string>& absent,
               const std::vector<std::string>& unwanted, const Cancel& cancel);
 
@@ -35,10 +36,10 @@ class UsedContent {
   const Vault& vault_;
   const Cancel& cancel_;
   std::shared_ptr<PackIndex> index_;
-  Chunks chunks_;               // to read the lists
-  std::vector<bool> used_;      // of each pack
-  std::vector<bool> absent_;    // likewise
-  std::vector<bool> unwanted_;  // likewise
+  Chunks chunks_;                          // to read the lists
+  std::vector<bool> used_;                 // of each pack
+  std::vector<bool> absent_;               // likewise
+  std::vector<std::uint8_t> last_resort_;  // likewise: the one with the least is used
   std::set<std::string> snapshots_;
 };
 

@@ -2,37 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
-#include <set>
 
+#include "vault/damage_list.hpp"
 #include "vault/keys.hpp"
 #include "vault/logbook.hpp"
-#include "vault/logbook_index.hpp"
-#include "vault/object.hpp"
-#include "vault/pack_check.hpp"
+#include "vault/logbook_format.hpp"
+#include "vault/logbook_survey.hpp"
+#include "vault/object_check.hpp"
+#include "vault/point_walk.hpp"
 #include "vault/points.hpp"
 #include "vault/prune_word.hpp"
 #include "vault/pruned_logs.hpp"
-#include "vault/snapshot_format.hpp"
+#include "vault/summary_format.hpp"
 
 namespace lifeboat::vault {
 namespace {
-
-constexpr std::size_t kMaxHits = 100;  // of one damage
-constexpr unsigned kPacksAtOnce = 2;   // of 64 MiB each
-
-bool is_damage(Code code) {
-  return code == Code::corrupt || code == Code::not_found || code == Code::unsupported ||
-         code == Code::failed;
-}
-
-Error lacks_chunks(const std::string& name) {
-  return Error(Code::not_found, "snapshot " + name,
-               "lacks chunks: no pack has them, a pack is missing or its footer is damaged",
-               "run lifeboat backup: what still exists at its source is written again; put a "
-               "missing pack back from a replica of the vault");
-}
 
 Error stray(const std::string& name, const std::string& what) {
   return Error(Code::corrupt, name, "is not a name that " + what + " has",
@@ -42,45 +27,50 @@ Error stray(const std::string& name, const std::string& what) {
 class Verifier {
  public:
   Verifier(const Vault& vault, const VerifyOptions& options, const Cancel& cancel)
-      : vault_(vault), options_(options), cancel_(cancel) {}
+      : vault_(vault),
+        options_(options),
+        cancel_(cancel),
+        read_again_(options.damaged.begin(), options.damaged.end()) {}
 
-  VerifyReport all() {
-    check_root();
-    check_words();
-    check_pruned();
-    auto points = check_points();  // first: what a point names was durable before it was there
-    check_packs();
-    std::set<std::string> of_points;  // names
-    for (const auto& listed : points) {
-      if (!listed.point) continue;
-      auto damages = report_.damages.size();
-      check_point(*listed.point, of_points);
-      forget_if_dropped(listed.id, damages);
+  // What is named is looked for; then bytes are read; what is damaged there is looked for in all
+  // points. Points are listed first: what one names was durable before it was there.
+  VerifyReport run() {
+    try {
+      check_root();
+      if (!options_.point) {
+        check_words();
+        check_proofs();
+        check_pruned();
+      }
+      list_points();
+      load_packs();
+      for (const auto& listed : points_) {
+        if (listed.point && is_asked(listed.id)) walk(*listed.point);
+      }
+      logbook_objects_ = list_logbook(vault_, stray_objects_);
+      if (!options_.point) {
+        check_other_snapshots();
+        check_summaries();
+      }
+      load_logbook();
+      read_objects();
+      name_what_is_hit();
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled) throw;
+      report_.unread.push_back(error.what());
     }
-    check_other_snapshots(of_points);
-    check_logbook_objects();
-    name_points_of_bad_extents();
-    return finish();
-  }
-
-  VerifyReport one(const std::string& id) {
-    check_root();
-    std::optional<RecoveryPoint> point;
-    object(point_name(id), "point", "point " + id, [&] { point = read_point(vault_, id); });
-    load_index();
-    ++report_.points;
-    std::set<std::string> seen;
-    if (point) check_point(*point, seen);
     return finish();
   }
 
  private:
-  bool full() const { return options_.level == VerifyLevel::full; }
+  bool is_asked(const std::string& point) const {
+    return !options_.point || *options_.point == point;
+  }
 
   // Runs one check; what it throws of damage becomes a damage of the object.
   template <typename Check>
-  bool object(const std::string& name, const std::string& kind, const std::string& hit,
-              Check&& check) {
+  bool object(const std::string& name, const std::string& kind, const std::string& point,
+              const std::string& hit, Check&& check) {
     cancel_.check();
     ++report_.objects;
     progress(kind);
@@ -89,36 +79,19 @@ class Verifier {
       return true;
     } catch (const Error& error) {
       if (!is_damage(error.code())) throw;
-      damage(name, kind, error, hit);
+      damages_.add(name, kind, error, point, hit);
       return false;
     }
   }
 
   void progress(const std::string& doing) {
-    if (options_.progress) options_.progress({report_.objects, report_.bytes, doing});
+    if (options_.progress) options_.progress({report_.objects, report_.bytes, to_read_, doing});
   }
 
-  void damage(const std::string& name, const std::string& kind, const Error& error,
-              const std::string& hit) {
-    auto it = by_object_.find(name);
-    if (it == by_object_.end()) {
-      if (report_.damages.size() >= kMaxDamages) {
-        ++report_.more_damages;
-        return;
-      }
-      it = by_object_.emplace(name, report_.damages.size()).first;
-      report_.damages.push_back({name, kind, error.code(), error.message(), error.hint(), {}});
-    }
-    hit_again(it->second, hit);
-  }
-
-  void hit_again(std::size_t damage_index, const std::string& hit) {
-    auto& hits = report_.damages[damage_index].hits;
-    if (!hit.empty() && hits.size() < kMaxHits) hits.push_back(hit);
-  }
+  // --- what is there
 
   void check_root() {
-    object("vault", "root", "", [&] {
+    object("vault", "root", "", "", [&] {
       if (Vault::read_root(vault_.store()) != vault_.root()) {
         throw_corrupt(ObjectType::root, "vault", "is not the one any more that was opened");
       }
@@ -134,112 +107,28 @@ class Verifier {
     for (const auto& key : list_keys(vault_.store(), vault_.id())) {
       any = any || key.key;
       used = used || key.id == vault_.opened_by();
-      object(prefix + key.id, "key", "", [&] {
+      object(prefix + key.id, "key", "", "", [&] {
         if (key.problem && !key.foreign) throw *key.problem;
       });
     }
     if (!used) {
       auto name = prefix + vault_.opened_by();
-      damage(name, "key",
-             Error(Code::not_found, name, "is missing: it opened the vault just now",
-                   "add it again: lifeboat key add, with the recovery sheet"),
-             "");
+      damages_.add(name, "key",
+                   Error(Code::not_found, name, "is missing: it opened the vault just now",
+                         "add it again: lifeboat key add, with the recovery sheet"));
     } else if (vault_.encrypted() && !any) {
-      damage(prefix, "key",
-             Error(Code::not_found, prefix,
-                   "there is no key any more that can be "
-                   "read: only the recovery sheet opens this vault",
-                   "lifeboat key import"),
-             "");
-    }
-  }
-
-  void load_index() {
-    index_ = PackIndex::load(vault_, {}, cancel_);
-    for (const auto& bad : index_.damaged()) damage(bad.name, "pack", bad.error, "");
-    good_.assign(index_.chunks(), false);
-  }
-
-  // Every pack there is, whoever needs it. At level `exists` its footer is read.
-  void check_packs() {
-    load_index();
-    std::vector<std::string> names;
-    auto listed = list_packs(
-        vault_, [&](const auto& name) { damage(name, "pack", stray(name, "a pack"), ""); });
-    for (const auto& pack : listed) names.push_back(pack.name);
-    if (!full()) {
-      report_.objects += names.size();
-      return progress("pack");
-    }
-    std::map<std::string, std::uint32_t> numbers;
-    for (const auto& pack : index_.packs()) {
-      numbers.emplace(pack.name, static_cast<std::uint32_t>(numbers.size()));
-    }
-    vault::check_packs(vault_, names, kPacksAtOnce, cancel_, [&](const PackCheck& pack) {
-      ++report_.objects;
-      report_.bytes = report_.bytes + pack.bytes.value;
-      progress("pack");
-      if (!pack.error || pack.error->code() == Code::not_found) return;  // pruned meanwhile
-      damage(pack.name, "pack", *pack.error, "");
-      auto number = numbers.find(pack.name);
-      if (number == numbers.end()) return;
-      for (const auto& [offset, error] : pack.chunks) bad_places_.insert({number->second, offset});
-    });
-    all_read_ = true;
-  }
-
-  // A chunk that something refers to.
-  void need_chunk(const ChunkRef& ref, const std::string& snapshot, const std::string& hit) {
-    auto places = index_.places(ref.digest);
-    if (places.empty()) return damage(snapshot, "chunk", lacks_chunks(snapshot), hit);
-    if (!full()) return;
-    if (!all_read_) {
-      read_chunk(ref, places, hit);
-      return;
-    }
-    for (const auto& place : places) {
-      if (!bad_places_.contains({place.pack, place.offset})) return;
-    }
-    const auto& name = index_.packs()[places.front().pack].name;
-    if (auto it = by_object_.find(name); it != by_object_.end()) hit_again(it->second, hit);
-  }
-
-  void read_chunk(const ChunkRef& ref, const std::vector<PackPlace>& places,
-                  const std::string& hit) {
-    auto number = index_.number(ref.digest).value();
-    if (good_[number]) return;
-    const auto& name = index_.packs()[places.front().pack].name;
-    object(name, "pack", hit, [&] {
-      report_.bytes = report_.bytes + chunks_.get(ref).size();
-      good_[number] = true;
-    });
-  }
-
-  // Those of backups that are under way, and of points that were dropped: what they name may be on
-  // its way in, or out. Only they themselves are looked at.
-  void check_other_snapshots(const std::set<std::string>& of_points) {
-    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
-      auto hex = info.name.substr(info.name.rfind('/') + 1);
-      if (!SnapshotId::parse(hex) || info.name != "snapshots/" + hex) {
-        damage(info.name, "snapshot", stray(info.name, "a snapshot"), "");
-      } else if (of_points.count(info.name) == 0) {
-        object(info.name, "snapshot", "", [&] { read_root_if_there(info.name); });
-      }
-    });
-  }
-
-  void read_root_if_there(const std::string& name) {
-    try {
-      SnapshotReader root(chunks_, name);
-    } catch (const Error& error) {
-      if (error.code() != Code::not_found) throw;
+      damages_.add(prefix, "key",
+                   Error(Code::not_found, prefix,
+                         "there is no key any more that can be read: only the recovery sheet opens "
+                         "this vault",
+                         "lifeboat key import"));
     }
   }
 
   // One that cannot be read blocks pruning: all that it could name is kept.
   void check_words() {
     for (const auto& listed : list_words(vault_)) {
-      object(word_name(listed.id), "word", "", [&] {
+      object(word_name(listed.id), "word", "", "", [&] {
         auto bytes = listed.word ? std::nullopt : vault_.store().get(word_name(listed.id));
         if (!bytes) return;
         unseal(vault_.sealing(), ObjectType::word, word_name(listed.id), *bytes);
@@ -248,10 +137,21 @@ class Verifier {
     }
   }
 
+  void check_proofs() {
+    for (const auto& listed : list_proofs(vault_)) {
+      object(proof_name(listed.id), "proof", "", "", [&] {
+        auto bytes = listed.proof ? std::nullopt : vault_.store().get(proof_name(listed.id));
+        if (!bytes) return;
+        unseal(vault_.sealing(), ObjectType::proof, proof_name(listed.id), *bytes);
+        throw_corrupt(ObjectType::proof, proof_name(listed.id), listed.problem);
+      });
+    }
+  }
+
   void check_pruned() {
     const auto found = read_pruned(vault_);
     for (const auto& name : found.objects) {
-      object(name, "pruned", "", [&] {
+      object(name, "pruned", "", "", [&] {
         for (const auto& bad : found.damaged) {
           if (bad.object == name) throw bad.error;
         }
@@ -259,143 +159,111 @@ class Verifier {
     }
   }
 
-  std::vector<ListedPoint> check_points() {
-    auto points = list_points(vault_);
-    report_.points = points.size();
-    for (const auto& listed : points) {
-      object(point_name(listed.id), "point", "point " + listed.id, [&] {
+  void list_points() {
+    points_ = vault::list_points(vault_);
+    for (const auto& listed : points_) {
+      if (!is_asked(listed.id)) continue;
+      ++report_.points;
+      object(point_name(listed.id), "point", listed.id, "point " + listed.id, [&] {
         if (!listed.point) read_point(vault_, listed.id);
       });
     }
-    return points;
   }
 
-  void check_point(const RecoveryPoint& point, std::set<std::string>& seen) {
+  // Every pack there is, whoever needs it.
+  void load_packs() {
+    index_ = std::make_shared<PackIndex>(PackIndex::load(vault_, {}, cancel_));
+    chunks_ = std::make_unique<Chunks>(vault_, index_);
+    for (const auto& bad : index_->damaged()) bad_pack(bad.name, bad.error);
+    list_packs(vault_,
+               [&](const auto& name) { damages_.add(name, "pack", stray(name, "a pack")); });
+    for (std::uint32_t i = 0; i < index_->packs().size(); ++i) {
+      pack_numbers_.emplace(index_->packs()[i].name, i);
+    }
+    report_.objects += index_->packs().size();
+    needed_chunks_.assign(index_->chunks(), false);
+    needed_packs_.assign(index_->packs().size(), false);
+    progress("pack");
+  }
+
+  void bad_pack(const std::string& name, const Error& error) {
+    damages_.add(name, "pack", error);
+    report_.damaged.insert(name);
+  }
+
+  void walk(const RecoveryPoint& point) {
+    PointWalk walk(*chunks_, cancel_);
     for (const auto& id : snapshots_of(point)) {
       auto name = snapshot_name(vault_, id);
-      seen.insert(name);
-      check_snapshot(name, "point " + point.id + " snapshot " + id.hex());
-    }
-    for (const auto& start : logs_of(point)) {
-      check_log(point, start);
-      starts_.push_back({point.id, start});
+      of_points_.insert(name);
+      object(name, "snapshot", point.id, "point " + point.id + " snapshot " + id.hex(), [&] {
+        walk.snapshot(point.id, id,
+                      [&](const ChunkRef& ref, const ChunkUse& use) { need(ref, name, use); });
+      });
+      // What is wrong with a page of the list is its pack's damage.
+      if (const auto& error = walk.damaged_list()) {
+        auto at = error->subject().find(kPackPrefix);
+        if (at == std::string::npos) {  // a page that is missing was named by need()
+          if (!damages_.has(name)) damages_.add(name, "snapshot", *error, point.id);
+          continue;
+        }
+        bad_pack(error->subject().substr(at), *error);
+        damages_.explain(error->subject().substr(at));
+        damages_.hit(error->subject().substr(at), point.id,
+                     walk.describe_snapshot(point.id, id) + " list of entries");
+      }
     }
   }
 
-  // A point that was dropped since this began may lack what it needed. `before`: so many damages
-  // there were when its check began.
-  void forget_if_dropped(const std::string& id, std::size_t before) {
-    auto& damages = report_.damages;
-    if (damages.size() == before || vault_.store().stat(point_name(id))) return;
-    damages.erase(
-        std::remove_if(damages.begin() + static_cast<std::ptrdiff_t>(before), damages.end(),
-                       [](const Damage& one) { return one.code == Code::not_found; }),
-        damages.end());
-    by_object_.clear();
-    for (std::size_t i = 0; i < damages.size(); ++i) by_object_.emplace(damages[i].object, i);
+  void need(const ChunkRef& ref, const std::string& snapshot, const ChunkUse& use) {
+    auto place = index_->find(ref.digest);
+    if (!place) {
+      damages_.add(snapshot, "chunk", lacks_chunks(snapshot), use.point, use.text());
+      return;
+    }
+    needed_packs_[place->pack] = true;
+    needed_chunks_[*index_->number(ref.digest)] = true;
   }
 
-  void check_snapshot(const std::string& name, const std::string& hit) {
-    object(name, "snapshot", hit, [&] {
-      SnapshotReader reader(chunks_, name);
-      for (const auto& page : reader.pages()) need_chunk(page, name, hit + " list of entries");
-      read_entries(reader, name, hit);
+  static Error lacks_chunks(const std::string& name) {
+    return Error(Code::not_found, "snapshot " + name,
+                 "lacks chunks: no pack has them, a pack is missing or its footer is damaged",
+                 "run lifeboat backup: what still exists at its source is written again; put a "
+                 "missing pack back from a replica of the vault");
+  }
+
+  // Those of backups that are under way, and of points that were dropped: what they name may be on
+  // its way in, or out. Only they themselves are looked at.
+  void check_other_snapshots() {
+    vault_.store().list("snapshots/", [&](const store::ObjectInfo& info) {
+      auto hex = info.name.substr(info.name.rfind('/') + 1);
+      if (!SnapshotId::parse(hex) || info.name != "snapshots/" + hex) {
+        damages_.add(info.name, "snapshot", stray(info.name, "a snapshot"));
+      } else if (!of_points_.contains(info.name)) {
+        object(info.name, "snapshot", "", "", [&] { read_root_if_there(info.name); });
+      }
     });
   }
 
-  // What is wrong with a page was named already, as its pack's damage or its snapshot's.
-  void read_entries(const SnapshotReader& reader, const std::string& name, const std::string& hit) {
+  void read_root_if_there(const std::string& name) {
     try {
-      reader.for_each([&](const Entry& entry) {
-        for (const auto& chunk : entry.chunks) {
-          cancel_.check();
-          need_chunk(chunk, name, hit + " file " + entry.path);
-        }
-      });
+      SnapshotReader root(*chunks_, name);
     } catch (const Error& error) {
-      if (!is_damage(error.code())) throw;
-      auto at = error.subject().find(kPackPrefix);
-      if (at != std::string::npos) {
-        // At level `exists` a page is read here for the first time.
-        damage(error.subject().substr(at), "pack", error, hit + " list of entries");
-      } else if (by_object_.count(name) == 0) {
-        throw;
-      }
-    }
-  }
-
-  Logbook& logbook() {
-    if (!logbook_) {
-      logbook_ = Logbook::load(vault_);
-      for (const auto& bad : logbook_->damaged()) {
-        if (bad.object.starts_with(kPrunedPrefix)) continue;  // named by check_pruned()
-        damage(bad.object, "logbook", bad.error, "");
-      }
-    }
-    return *logbook_;
-  }
-
-  // What the point needs of the log: without holes from its position on.
-  void check_log(const RecoveryPoint& point, const LogStart& start) {
-    std::optional<Position> held;
-    bool readable = object(start.log.value, "range", "point " + point.id,
-                           [&] { held = logbook().next(start.log); });
-    if (!readable) return;
-    const Position until = start.until.value_or(start.position);
-    const Position to = std::max(until, held.value_or(until));
-    // What makes it consistent, and of what follows all that was not pruned.
-    auto needed = intersect({{start.position, kLastPosition}}, logbook().left(start.log));
-    if (start.position < until) needed.push_back({start.position, until});
-    needed = intersect(unite(std::move(needed)), {{start.position, to}});
-    for (const auto& range : subtract(needed, logbook().coverage(start.log).ranges)) {
-      missing(point, start.log, range.from, range.to);
-    }
-    if (full() && options_.point && held && start.position < *held) {
-      read_log(point, start.log, start.position, *held);
-    }
-  }
-
-  void missing(const RecoveryPoint& point, const LogName& log, Position from, Position to) {
-    if (from >= to) return;
-    std::string range = log.value + fmt::format(" [{}, {})", from, to);
-    damage(range, "range",
-           Error(Code::not_found, range, "is missing from the logbook",
-                 "recover to before it, or take a new point (lifeboat backup)"),
-           "point " + point.id);
-  }
-
-  void read_log(const RecoveryPoint& point, const LogName& log, Position from, Position to) {
-    auto bad = [&](const Error& error) {
-      if (!is_damage(error.code())) throw error;
-      auto at = error.subject().find("logbook/");
-      damage(at == std::string::npos ? log.value : error.subject().substr(at),
-             at == std::string::npos ? "range" : "logbook", error,
-             "point " + point.id + " log " + log.value);
-    };
-    for (const auto& range : logbook().coverage(log).ranges) {
-      Position begin = std::max(range.from, from), end = std::min(range.to, to);
-      if (begin >= end) continue;
-      cancel_.check();
-      try {
-        logbook().read(log, begin, end, [&](const ExtentView& view) {
-          cancel_.check();
-          report_.bytes = report_.bytes + view.bytes.size();
-          progress("logbook");
-        });
-      } catch (const Error& error) {
-        bad(error);
-      }
+      if (error.code() != Code::not_found) throw;
     }
   }
 
   // Nobody loses anything with a summary; who reads is told, and reads the footers.
   void check_summaries() {
+    std::map<std::string, ByteCount> sizes;
+    for (const auto& found : logbook_objects_) sizes[logbook_name(found.name)] = found.size;
     vault_.store().list(std::string(kSummaryPrefix), [&](const store::ObjectInfo& info) {
-      object(info.name, "summary", "", [&] {
+      object(info.name, "summary", "", "", [&] {
         auto bytes = vault_.store().get(info.name);
         if (!bytes) return;  // superseded meanwhile
-        report_.bytes = report_.bytes + bytes->size();
         auto summary = open_summary(vault_.sealing(), info.name, *bytes);
+        for (const auto& one : summary.objects) check_size(one, sizes);
+        if (options_.depth != Depth::data) return;
         for (const auto& log : summary.logs) {
           open_summarized(vault_.sealing(), info.name, summary, log,
                           bytes->substr(log.offset.value, log.stored.value));
@@ -404,98 +272,315 @@ class Verifier {
     });
   }
 
-  void check_logbook_objects() {
-    check_summaries();
+  // The footer of an object that a summary tells of is not read.
+  void check_size(const ObjectEntry& told, const std::map<std::string, ByteCount>& sizes) {
+    auto name = logbook_name(told.name);
+    auto found = sizes.find(name);
+    if (found == sizes.end() || found->second == told.size) return;
+    damages_.add(name, "logbook",
+                 Error(Code::corrupt, name,
+                       fmt::format("has {} bytes instead of {}", found->second, told.size),
+                       "run lifeboat verify --data: it names the ranges that are lost"));
+    read_again_.insert(name);
+  }
+
+  void load_logbook() {
+    report_.objects += logbook_objects_.size();
     try {
-      logbook();
-    } catch (const Error& error) {
-      if (!is_damage(error.code())) throw;  // a newer format: named below
-    }
-    vault_.store().list("logbook/", [&](const store::ObjectInfo& info) {
-      if (!parse_logbook_name(info.name)) return;  // named by logbook()
-      object(info.name, "logbook", "", [&] {
-        if (!full()) {
-          read_footer_if_there(info);
-          return;
+      logbook_ = Logbook::load(vault_);
+    } catch (const Error& error) {  // a newer format
+      auto at = error.subject().find("logbook/");
+      if (!is_damage(error.code()) || at == std::string::npos) throw;
+      damages_.add(error.subject().substr(at), "logbook", error);
+      for (const auto& listed : points_) {
+        if (listed.point && is_asked(listed.id) && !logs_of(*listed.point).empty()) {
+          damages_.hit(error.subject().substr(at), listed.id, "point " + listed.id);
         }
-        auto bytes = vault_.store().get(info.name);
-        if (!bytes) return;  // removed meanwhile; if it is missed, logbook() named it
-        report_.bytes = report_.bytes + bytes->size();
-        check_logbook_object(vault_.sealing(), info.name, *bytes);
-      });
-      if (by_object_.count(info.name) != 0) name_ranges(info);
-    });
-  }
-
-  // It may be merged and removed meanwhile; if it is missed, logbook() named it.
-  void read_footer_if_there(const store::ObjectInfo& info) {
-    try {
-      read_footer(vault_, info.name, info.size);
-    } catch (const Error& error) {
-      if (error.code() != Code::not_found) throw;
+      }
+      return;
+    }
+    for (const auto& bad : logbook_->damaged()) {
+      if (bad.object.starts_with(kPrunedPrefix)) continue;  // named by check_pruned()
+      damages_.add(bad.object, bad.costs_nothing() ? "summary" : "logbook", bad.error);
+      if (bad.error.code() == Code::corrupt && !bad.costs_nothing()) {
+        report_.damaged.insert(bad.object);
+      }
+    }
+    for (const auto& listed : points_) {
+      if (!listed.point || !is_asked(listed.id)) continue;
+      for (const auto& start : logs_of(*listed.point)) {
+        check_log(listed.id, start);
+        if (!options_.point) continue;
+        auto [at, is_new] = asked_logs_.emplace(start.log, start.position);
+        at->second = std::min(at->second, start.position);
+      }
     }
   }
 
-  // Which ranges a damaged object held, where its footer can still be read.
-  void name_ranges(const store::ObjectInfo& info) {
-    try {
-      auto bytes = vault_.store().get(info.name);
-      if (!bytes) return;
-      Footer read = find_footer(vault_.sealing(), info.name, *bytes);
-      for (const auto& extent : read.extents) name_if_bad(info.name, read, extent, *bytes);
-    } catch (const Error& error) {
-      if (!is_damage(error.code())) throw;  // the footer is what is damaged
+  // What makes the point consistent, and of what follows all that was not pruned.
+  Ranges needed_of(const LogStart& start, const LogName& log) const {
+    auto needed = intersect({{start.position, kLastPosition}}, logbook_->left(log));
+    if (start.until && start.position < *start.until) {
+      needed.push_back({start.position, *start.until});
+    }
+    return unite(std::move(needed));
+  }
+
+  void check_log(const std::string& point, const LogStart& start) {
+    ++report_.objects;
+    const auto until = start.until.value_or(start.position);
+    const auto to = std::max(until, logbook_->next(start.log).value_or(until));
+    auto needed = intersect(needed_of(start, start.log), {{start.position, to}});
+    for (const auto& range : subtract(needed, logbook_->coverage(start.log).ranges)) {
+      missing(point, start.log, range.from, range.to);
     }
   }
 
-  void name_if_bad(const std::string& name, const Footer& footer, const StoredExtent& extent,
-                   std::string_view object) {
-    try {
-      open_extent(vault_.sealing(), name, footer.salt, extent,
-                  std::string(object.substr(extent.offset.value, extent.stored.value)));
-    } catch (const Error& error) {
-      damage(name, "logbook", error, "log " + describe(extent.extent));
-      bad_extents_.push_back({name, extent.extent});
+  void missing(const std::string& point, const LogName& log, Position from, Position to) {
+    if (from >= to) return;
+    std::string range = log.value + fmt::format(" [{}, {})", from, to);
+    damages_.add(range, "range",
+                 Error(Code::not_found, range, "is missing from the logbook",
+                       "recover to before it, or take a new point (lifeboat backup)"),
+                 point, "log " + range);
+  }
+
+  // --- bytes
+
+  void read_objects() {
+    auto packs = units_of_packs();
+    auto books = units_of_logbook();
+    for (const auto* units : {&packs, &books}) {
+      for (const auto& unit : *units) report_.total = report_.total + unit.size.value;
+    }
+    auto next = options_.from;
+    auto chosen = choose(packs, next.packs);
+    for (auto& one : choose(books, next.logbook)) chosen.push_back(std::move(one));
+    report_.next = next;
+    for (const auto& one : chosen) to_read_ = to_read_ + one.size.value;
+    CheckedParts wanted;
+    if (options_.point) {
+      wanted.chunk = [&](const PackedChunk& chunk) {
+        auto number = index_->number(chunk.digest);
+        return number && needed_chunks_[*number];
+      };
+      wanted.extent = [&](const Extent& extent) {
+        auto log = asked_logs_.find(base_of(extent.log));
+        return log != asked_logs_.end() && extent.next > log->second;
+      };
+    }
+    check_objects(vault_, chosen, wanted, cancel_, [&](ObjectCheck check) { take(check); });
+    if (options_.point && options_.depth == Depth::data) report_.total = report_.bytes;
+    for (const auto& name : options_.damaged) {
+      if (!options_.point && !vault_.store().stat(name)) report_.settled.insert(name);
     }
   }
 
-  // A point is hit when it may have to replay the extent, another writer's copy or not.
-  void name_points_of_bad_extents() {
-    for (const auto& [name, bad] : bad_extents_) {
-      for (const auto& [point, start] : starts_) {
-        if (start.log != bad.log || bad.next <= start.position) continue;
-        if (auto it = by_object_.find(name); it != by_object_.end()) {
-          hit_again(it->second, "point " + point);
+  std::vector<SampleUnit> units_of_packs() const {
+    std::vector<SampleUnit> out;
+    for (std::size_t i = 0; i < index_->packs().size(); ++i) {
+      const auto& pack = index_->packs()[i];
+      if (!options_.point || needed_packs_[i]) out.push_back({pack.name, pack.size});
+    }
+    return out;
+  }
+
+  std::vector<SampleUnit> units_of_logbook() {
+    std::set<std::string> needed;
+    std::vector<LogSummary> logs;
+    if (options_.point && logbook_) logs = logbook_->logs();
+    for (const auto& summary : logs) {
+      auto log = asked_logs_.find(base_of(summary.log));
+      if (log == asked_logs_.end()) continue;
+      for (auto& name : logbook_->objects_of(summary.log, log->second)) {
+        needed.insert(std::move(name));
+      }
+    }
+    std::vector<SampleUnit> out;
+    for (const auto& found : logbook_objects_) {
+      auto name = logbook_name(found.name);
+      if (!options_.point || needed.contains(name)) out.push_back({std::move(name), found.size});
+    }
+    return out;
+  }
+
+  // The log that went on as this one when it was cut back (docs/format.md).
+  static LogName base_of(const LogName& log) {
+    return {log.value.substr(0, log.value.find("/epoch-"))};
+  }
+
+  // As the depth says; `at` goes on to where the next sample begins.
+  std::vector<ObjectToCheck> choose(const std::vector<SampleUnit>& units, std::uint64_t& at) const {
+    std::optional<Arc> arc;
+    if (options_.depth == Depth::data) arc = Arc{at, at};
+    if (options_.depth == Depth::sample) {
+      arc = arc_of(units, options_.from.seed, at, options_.share);
+      if (arc) at = arc->upto;
+    }
+    std::vector<ObjectToCheck> out;
+    for (const auto& unit : units) {
+      bool chosen = arc && arc->holds(place_of(options_.from.seed, unit.name));
+      if (chosen || read_again_.contains(unit.name)) out.push_back({unit.name, unit.size});
+    }
+    return out;
+  }
+
+  void take(const ObjectCheck& check) {
+    report_.bytes = report_.bytes + check.bytes.value;
+    report_.content = report_.content + check.content.value;
+    const bool is_pack = check.name.starts_with(kPackPrefix);
+    progress(is_pack ? "pack" : "logbook");
+    if (check.unread) report_.unread.push_back(check.unread->what());
+    if (!check.error) {
+      if (!check.unread && !options_.point && read_again_.contains(check.name)) {
+        report_.settled.insert(check.name);
+      }
+      return;
+    }
+    bool gone = check.error->code() == Code::not_found;
+    // Pruned, merged: when something of it is missed, that is named.
+    if (!gone) damages_.add(check.name, is_pack ? "pack" : "logbook", *check.error);
+    if (!gone) report_.damaged.insert(check.name);
+    if (!check.lost && !gone) damages_.explain(check.name);
+    if (is_pack) return take_pack(check);
+    for (const auto& extent : check.extents) {
+      damages_.hit(check.name, "", "log " + describe(extent));
+      bad_extents_.push_back({check.name, extent});
+    }
+  }
+
+  void take_pack(const ObjectCheck& check) {
+    auto number = pack_numbers_.find(check.name);
+    if (number == pack_numbers_.end()) return;
+    if (check.lost) lost_packs_.insert(number->second);
+    for (auto offset : check.chunks) bad_chunks_.insert({number->second, offset});
+  }
+
+  // --- what it costs
+
+  void name_what_is_hit() {
+    if (!bad_chunks_.empty() || !lost_packs_.empty()) {
+      for (const auto& listed : points_) {
+        if (listed.point) name_hits(*listed.point);
+      }
+    }
+    for (const auto& [name, extent] : bad_extents_) {
+      if (!logbook_ || logbook_->held_elsewhere(extent, report_.damaged)) continue;
+      for (const auto& listed : points_) {
+        if (!listed.point) continue;
+        for (const auto& start : logs_of(*listed.point)) {
+          if (base_of(extent.log) != start.log ||
+              !meets(needed_of(start, extent.log), {extent.base, extent.next})) {
+            continue;
+          }
+          damages_.hit(name, listed.id, "point " + listed.id);
         }
       }
     }
   }
 
+  // Of all points, whatever was asked: who is told of damage wants to know all that it costs.
+  void name_hits(const RecoveryPoint& point) {
+    PointWalk walk(*chunks_, cancel_);
+    for (const auto& id : snapshots_of(point)) {
+      try {
+        walk.snapshot(point.id, id,
+                      [&](const ChunkRef& ref, const ChunkUse& use) { name_hit(ref, use); });
+      } catch (const Error& error) {
+        if (!is_damage(error.code())) throw;  // named before
+      }
+    }
+  }
+
+  void name_hit(const ChunkRef& ref, const ChunkUse& use) {
+    for (const auto& place : index_->places(ref.digest)) {
+      bool lost = lost_packs_.contains(place.pack);
+      if (!lost && !bad_chunks_.contains({place.pack, place.offset})) continue;
+      if (is_readable(ref)) return;
+      const auto& name = index_->packs()[place.pack].name;
+      if (!damages_.has(name)) {
+        damages_.add(name, "pack",
+                     Error(Code::not_found, name, "is missing from the vault",
+                           "run lifeboat backup: what still exists at its source is stored anew"));
+      }
+      damages_.hit(name, use.point, use.text());
+    }
+  }
+
+  // From another pack, perhaps one that was written meanwhile.
+  bool is_readable(const ChunkRef& ref) {
+    auto [found, is_new] = readable_.emplace(ref.digest, false);
+    if (!is_new) return found->second;
+    try {
+      chunks_->get(ref);
+      found->second = true;
+    } catch (const Error& error) {
+      if (!is_damage(error.code())) throw;
+    }
+    return found->second;
+  }
+
   VerifyReport finish() {
+    forget_dropped_points();
+    for (const auto& one : stray_objects_) damages_.add(one.object, "logbook", one.error);
+    for (const auto& listed : points_) add_result(listed.id);
+    report_.damages = damages_.take();
+    report_.more_damages = damages_.more();
     progress("done");
     return std::move(report_);
+  }
+
+  void forget_dropped_points() {
+    try {
+      for (const auto& listed : points_) {
+        if (!damages_.failed().contains(listed.id)) continue;
+        if (!vault_.store().stat(point_name(listed.id))) damages_.forget_point(listed.id);
+      }
+    } catch (const Error& error) {
+      report_.unread.push_back(error.what());
+    }
+  }
+
+  // Points that were not asked for have one too when they were found to lose something.
+  void add_result(const std::string& point) {
+    auto failed = damages_.failed().find(point);
+    if (failed != damages_.failed().end()) {
+      report_.results.push_back({point, Verdict::failed, failed->second});
+    } else if (is_asked(point) && !report_.unread.empty()) {
+      report_.results.push_back({point, Verdict::could_not_verify, report_.unread.front()});
+    } else if (is_asked(point)) {
+      report_.results.push_back({point, Verdict::verified, ""});
+    }
   }
 
   const Vault& vault_;
   const VerifyOptions& options_;
   const Cancel& cancel_;
+  std::set<std::string> read_again_;  // known to be damaged, by an earlier verify or by this one
   VerifyReport report_;
-  std::map<std::string, std::size_t> by_object_;             // index in report_.damages
-  std::vector<std::pair<std::string, LogStart>> starts_;     // of which point
-  std::vector<std::pair<std::string, Extent>> bad_extents_;  // of which object
-  PackIndex index_;
-  std::vector<bool> good_;  // chunks that were read, by PackIndex::number()
-  bool all_read_ = false;   // all packs were; bad_places_ says what is damaged in them
-  std::set<std::pair<std::uint32_t, std::uint32_t>> bad_places_;  // pack, offset
-  Chunks chunks_{vault_};
+  DamageList damages_;
+  ByteCount to_read_;
+  std::vector<ListedPoint> points_;
+  std::set<std::string> of_points_;  // names of snapshots
+  std::shared_ptr<PackIndex> index_;
+  std::unique_ptr<Chunks> chunks_;                     // reads the lists
+  std::map<std::string, std::uint32_t> pack_numbers_;  // by name
+  std::vector<bool> needed_packs_;
+  std::vector<bool> needed_chunks_;  // by PackIndex::number()
+  std::set<std::uint32_t> lost_packs_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> bad_chunks_;  // pack, offset
+  std::map<Digest, bool> readable_;                               // of bad chunks
+  std::vector<FoundObject> logbook_objects_;
+  std::vector<DamagedObject> stray_objects_;
   std::optional<Logbook> logbook_;
+  std::map<LogName, Position> asked_logs_;                   // of the one point, from where on
+  std::vector<std::pair<std::string, Extent>> bad_extents_;  // of which object
 };
 
 }  // namespace
 
 VerifyReport verify(const Vault& vault, const VerifyOptions& options, const Cancel& cancel) {
-  Verifier verifier(vault, options, cancel);
-  return options.point ? verifier.one(*options.point) : verifier.all();
+  return Verifier(vault, options, cancel).run();
 }
 
 }  // namespace lifeboat::vault

@@ -79,7 +79,7 @@ class Encryption(unittest.TestCase):
         return sealed_vault.unwrap(f"keys/{path.name}", path.read_bytes(), PASSPHRASE.encode())
 
     def assert_verified(self):
-        verified = self.lifeboat.run("verify", "--json")
+        verified = self.lifeboat.run("verify", "--data", "--json")
         self.assertEqual(verified.json()["verdict"], "VERIFIED", verified)
 
     def test_1_nothing_of_it_is_seen(self):
@@ -146,7 +146,7 @@ class Encryption(unittest.TestCase):
             good = path.read_bytes()
             at = self.random.randrange(len(good))
             path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-            verified = self.lifeboat.run("verify", "--json")
+            verified = self.lifeboat.run("verify", "--data", "--json")
             self.assertEqual(verified.code, harness.CORRUPT, verified)
             name = str(path.relative_to(self.vault))
             self.assertIn(name, {d["object"] for d in verified.json()["damages"]})

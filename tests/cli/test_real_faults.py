@@ -116,9 +116,14 @@ class WholeServers(WithVault):
         self.assertTrue(any(log["log"].startswith("kafka/") for log in logs))
         self.assertTrue(any(log["log"].startswith("postgres/") for log in logs))
         self.assertIn("kafka/", site.run("logbook", "ls").out)
-        for level in ("exists", "full"):
-            verified = site.run("verify", "--json", "--level", level)
+        self.assertEqual(self.points(site)[0]["proof"]["state"], "never")
+        for words, depth in (([], "existence"), (["--sample", "5%"], "sample"), (["--data"], "data")):
+            verified = site.run("verify", "--json", *words)
             self.assertEqual((verified.json()["verdict"], verified.code), ("VERIFIED", 0), verified)
+            proof = self.points(site)[0]["proof"]
+            self.assertEqual(proof["state"], "VERIFIED")
+            self.assertTrue(proof[depth], proof)
+        self.assertIn("data", site.run("status").out)
         self.break_and_verify(site, done["point"])
 
     def break_and_verify(self, site, point):
@@ -131,13 +136,19 @@ class WholeServers(WithVault):
             + bytes([whole[len(whole) // 2] ^ 1])
             + whole[len(whole) // 2 + 1 :]
         )
-        verified = site.run("verify", "--json", "--point", point)
+        verified = site.run("verify", "--json", "--data", "--point", point)
         self.assertEqual(
             (verified.json()["verdict"], verified.code), ("FAILED", harness.CORRUPT), verified
         )
-        self.assertIn(point, json.dumps(verified.json()["damages"]))
+        self.assertEqual(verified.json()["damages"][0]["points"], [point])
+        self.assertEqual(self.points(site)[0]["proof"]["state"], "FAILED")
+        # Stored anew from its source, it heals the older point too.
+        self.backup(site)
+        verified = site.run("verify", "--json", "--data")
+        self.assertEqual([d["points"] for d in verified.json()["damages"]], [[]], verified)
+        self.assertEqual({p["verdict"] for p in verified.json()["results"]}, {"VERIFIED"}, verified)
         pack.unlink()
-        self.assertEqual(site.run("verify", "--level", "exists").code, harness.CORRUPT)
+        self.assertEqual(site.run("verify").code, 0)
 
     def test_backup_dry_run_changes_nothing(self):
         site = self.lifeboat()
@@ -159,7 +170,7 @@ class WholeServers(WithVault):
         daemon.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(timeout=60), 0, daemon.log.read_text())
         print(f"run ended {time.monotonic() - begun:.1f} s after SIGTERM")
-        verified = site.run("verify")
+        verified = site.run("verify", "--data")
         self.assertEqual(verified.code, 0, verified)
 
 

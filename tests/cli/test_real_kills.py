@@ -65,7 +65,7 @@ class Kills(unittest.TestCase):
         )
 
     def assert_verified(self):
-        verified = self.lifeboat.run("verify", "--json")
+        verified = self.lifeboat.run("verify", "--data", "--json")
         self.assertEqual(verified.json()["verdict"], "VERIFIED", verified)
 
     def kill_after(self, seconds, *words):

@@ -104,7 +104,7 @@ class S3Vault(S3Case):
         self.run_well("backup")
         points = self.run_well("points", "--json").json()["points"]
         self.assertEqual(len(points), 1)
-        self.assertIn("VERIFIED", self.run_well("verify").out)
+        self.verify_in_the_bucket()
         self.assertIn("backups/one/vault", keys_below(self.server, ""))
         self.assertIn("backups/one/capabilities", keys_below(self.server, ""))
         self.assertEqual(keys_below(self.server, "backups/one/probe/"), [])
@@ -112,6 +112,31 @@ class S3Vault(S3Case):
         self.lose_and_restore()
         self.assertEqual(sql(self.info(), "SELECT count(*), max(n) FROM t"), "60000|60000")
         self.assertFalse((self.folder / "vault").exists())
+
+    def proof(self):
+        return self.run_well("points", "--json").json()["points"][0]["proof"]
+
+    def verify_in_the_bucket(self):
+        """Each depth; a pack that was changed there; what is kept is one object."""
+        self.assertEqual(self.proof()["state"], "never")
+        for words, depth in (([], "existence"), (["--sample", "5%"], "sample"), (["--data"], "data")):
+            self.assertIn("VERIFIED", self.run_well("verify", *words).out)
+            self.assertTrue(self.proof()[depth])
+        pack = keys_below(self.server, "backups/one/packs/")[0]
+        _, whole = s3_request(self.server, "GET", f"/{self.server['bucket']}/{pack}")
+        self.put(pack, whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+        failed = self.lifeboat.run("verify", "--data", "--json")
+        self.assertEqual(failed.code, harness.CORRUPT, failed)
+        self.assertEqual([d["object"] for d in failed.json()["damages"]], [pack.removeprefix("backups/one/")])
+        self.assertEqual(self.proof()["state"], "FAILED")
+        self.put(pack, whole)
+        self.run_well("verify", "--data")
+        self.assertEqual(self.proof()["state"], "VERIFIED")
+        self.assertEqual(len(keys_below(self.server, "backups/one/proofs/")), 1)
+
+    def put(self, key, content):
+        status, body = s3_request(self.server, "PUT", f"/{self.server['bucket']}/{key}", content)
+        self.assertEqual(status, 200, body)
 
     def test_a_store_that_does_not_keep_writers_apart(self):
         """As `check` would have recorded it: `run` and `backup` say it, archivers that share are refused."""

@@ -33,6 +33,8 @@ TEST(Metrics, SayWhatIsKnown) {
   watched.partitions.push_back(one);
   watched.points = 4;
   watched.newest_point = Timestamp(1000);
+  watched.newest_proof.existence = Timestamp(8000);
+  watched.newest_proof.sample = Timestamp(4000);
   watched.at = Timestamp(9000);
   auto text = metrics_text(status(), watched, Timestamp(10'000));
   EXPECT_TRUE(has(text, R"(lifeboat_log_durable{log="kafka/c/t/a\"b/0"} 10)")) << text;
@@ -45,7 +47,16 @@ TEST(Metrics, SayWhatIsKnown) {
       << text;
   EXPECT_TRUE(has(text, R"(lifeboat_log_lag_seconds{log="kafka/c/t/x/0"} 6)")) << text;
   EXPECT_TRUE(has(text, "lifeboat_newest_point_age_seconds 9")) << text;
+  EXPECT_TRUE(has(text, R"(lifeboat_newest_point_proven_age_seconds{depth="existence"} 2)"))
+      << text;
+  EXPECT_TRUE(has(text, R"(lifeboat_newest_point_proven_age_seconds{depth="sample"} 6)")) << text;
+  EXPECT_EQ(text.find("depth=\"data\""), std::string::npos) << text;
+  EXPECT_TRUE(has(text, "lifeboat_newest_point_failed 0")) << text;
   EXPECT_TRUE(has(text, "lifeboat_vault_failing 0")) << text;
+  watched.newest_proof.open =
+      vault::Outcome{Timestamp(9000), vault::Depth::data, vault::Verdict::failed, "why"};
+  EXPECT_TRUE(
+      has(metrics_text(status(), watched, Timestamp(10'000)), "lifeboat_newest_point_failed 1"));
   // Before anything was looked at, nothing is said of it.
   EXPECT_EQ(metrics_text(status(), std::nullopt, Timestamp(0)).find("points"), std::string::npos);
 }

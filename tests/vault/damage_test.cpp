@@ -41,6 +41,11 @@ struct DamageTest : VaultTest {
     word.created = clock.now();
     word.packs = {"packs/20261122T170506123Z-0000000000000000"};
     write_word(vault, word);
+
+    Proof proof;
+    proof.id = make_proof_id(clock, random);
+    proof.damaged = {"packs/20261122T170506123Z-0000000000000000"};
+    write_proof(vault, proof);
   }
 
   // Reads all that the vault holds, and compares it. False when a reader refused; a test failure
@@ -51,6 +56,10 @@ struct DamageTest : VaultTest {
       for (const auto& listed : list_words(opened)) {
         if (!listed.word) return false;
         EXPECT_EQ(listed.word->packs.size(), 1u);
+      }
+      for (const auto& listed : list_proofs(opened)) {
+        if (!listed.proof) return false;
+        EXPECT_EQ(listed.proof->damaged.size(), 1u);
       }
       auto found = resolve_point(opened, "latest");
       EXPECT_EQ(found.stores, point.stores);
@@ -84,17 +93,24 @@ struct DamageTest : VaultTest {
 };
 
 TEST_P(DamageTest, AGoodVaultIsGood) {
-  for (auto level : {VerifyLevel::exists, VerifyLevel::full}) {
-    auto report = verify_all(level);
+  VerifyReport report;
+  for (auto depth : {Depth::existence, Depth::data}) {
+    report = verify_all(depth);
     for (const auto& damage : report.damages) ADD_FAILURE() << damage.object << damage.problem;
     EXPECT_TRUE(report.good());
     EXPECT_EQ(report.points, 1u);
     EXPECT_GT(report.objects, 6u);
+    ASSERT_EQ(report.results.size(), 1u);
+    EXPECT_EQ(report.results[0].verdict, Verdict::verified);
+    EXPECT_EQ(report.bytes, depth == Depth::data ? report.total : ByteCount(0));
   }
   EXPECT_TRUE(read_everything());
   VerifyOptions options;
   options.point = point.id;
-  EXPECT_TRUE(verify(vault, options, cancel).good());
+  options.depth = Depth::data;
+  report = verify(vault, options, cancel);
+  EXPECT_TRUE(report.good());
+  EXPECT_GT(report.bytes.value, 0u);
 }
 
 TEST_P(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
@@ -112,7 +128,8 @@ TEST_P(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
     }
     store.put(info.name, good);
   }
-  std::set<std::string> all = {"vault", "packs", "snapshots", "logbook", "points", "prune"};
+  std::set<std::string> all = {"vault",  "packs", "snapshots", "logbook",
+                               "points", "prune", "proofs"};
   if (vault.encrypted()) all.insert("keys");
   EXPECT_EQ(kinds, all);
   EXPECT_TRUE(verify_all().good());
@@ -137,19 +154,22 @@ TEST_P(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
   for (const auto& info : objects_of(store)) {
     const auto good = *store.get(info.name);
     store.remove(info.name);
-    auto report = verify_all(VerifyLevel::exists);
-    if (info.name == point_name(point.id) || info.name.starts_with("prune/")) {
+    auto report = verify_all(Depth::existence);
+    if (info.name == point_name(point.id) || info.name.starts_with("prune/") ||
+        info.name.starts_with("proofs/")) {
       EXPECT_TRUE(report.good());  // a point that is not there is no point
     } else if (info.name == logbook_objects.back().name) {
       ASSERT_FALSE(report.good());  // the point needs a range of it
       EXPECT_EQ(report.damages[0].kind, "range");
       EXPECT_EQ(report.damages[0].object, kLog + " [40, 50)");
-      EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{"point " + point.id});
+      EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{"log " + kLog + " [40, 50)"});
+      EXPECT_EQ(report.damages[0].points, std::set<std::string>{point.id});
     } else if (info.name.starts_with("packs/")) {
       ASSERT_FALSE(report.good());
       EXPECT_EQ(report.damages[0].kind, "chunk");
       EXPECT_EQ(report.damages[0].code, Code::not_found);
       EXPECT_EQ(report.damages[0].object, snapshot_name(vault, snapshot));
+      EXPECT_EQ(report.damages[0].points, std::set<std::string>{point.id});
     } else {
       EXPECT_FALSE(report.good()) << info.name;
       bool named = false;
@@ -180,8 +200,8 @@ TEST_P(DamageTest, ANewerVersionOfEveryObjectIsRefusedByName) {
   for (const auto& info : objects_of(store)) {
     const auto good = *store.get(info.name);
     store.put(info.name, as_newer_version(info.name, good));
-    for (auto level : {VerifyLevel::exists, VerifyLevel::full}) {
-      auto report = verify_all(level);
+    for (auto depth : {Depth::existence, Depth::data}) {
+      auto report = verify_all(depth);
       bool named = false;
       for (const auto& damage : report.damages) {
         if (damage.object != info.name || damage.code != Code::unsupported) continue;
@@ -203,14 +223,21 @@ TEST_P(DamageTest, DamageSaysWhichPointsItHits) {
   ASSERT_EQ(report.damages.size(), 1u);
   EXPECT_EQ(report.damages[0].kind, "pack");
   EXPECT_EQ(report.damages[0].object, pack);
-  std::string whose = "point " + point.id + " snapshot " + snapshot.hex();
+  std::string whose = "point " + point.id + " snapshot " + snapshot.hex() + " (postgres-base)";
+  EXPECT_EQ(report.damages[0].points, std::set<std::string>{point.id});
+  EXPECT_NE(report.damages[0].hint.find("lifeboat prune --drop " + point.id), std::string::npos);
+  EXPECT_EQ(report.damaged, std::set<std::string>{pack});
   EXPECT_EQ(report.damages[0].hits, std::vector<std::string>{whose + " file d/f"});
 
   VerifyOptions options;
   options.point = point.id;
+  options.depth = Depth::data;
   EXPECT_EQ(verify(vault, options, cancel).damages.size(), 1u);
-  options.level = VerifyLevel::exists;
+  options.depth = Depth::existence;
   EXPECT_TRUE(verify(vault, options, cancel).good());  // it is there; what it holds is not asked
+  options.damaged = {pack};                            // but for what is known to be damaged
+  EXPECT_EQ(verify(vault, options, cancel).results.at(0).verdict, Verdict::failed);
+  options.damaged = {};
   store.put(good, bytes);
   damage_chunk(page);
   report = verify(vault, options, cancel);
@@ -230,8 +257,10 @@ TEST_P(DamageTest, DamagedExtentsNameTheirRangesAndPoints) {
   EXPECT_EQ(report.damages[0].kind, "logbook");
   EXPECT_EQ(report.damages[0].hits,
             (std::vector<std::string>{"log " + kLog + " [0, 40)", "point " + point.id}));
+  EXPECT_EQ(report.damages[0].points, std::set<std::string>{point.id});
   VerifyOptions options;
   options.point = point.id;
+  options.depth = Depth::data;
   report = verify(vault, options, cancel);
   ASSERT_EQ(report.damages.size(), 1u);
   EXPECT_EQ(report.damages[0].object, info.name);

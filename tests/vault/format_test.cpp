@@ -5,6 +5,7 @@
 
 #include "vault/logbook_format.hpp"
 #include "vault/pack_format.hpp"
+#include "vault/proof_format.hpp"
 #include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
 
@@ -57,6 +58,22 @@ TEST(Format, TheExamplesOfThePageAreWhatIsWritten) {
   auto summary = builder.finish(nullptr, summary_name("20261122T180000000Z-00000000", 0),
                                 *parse_timestamp("2026-11-22T18:00:00Z"));
   EXPECT_NE(format_page().find(dump(summary)), std::string::npos) << dump(summary);
+}
+
+TEST(Format, TheProofOfThePageIsWhatIsWritten) {
+  const auto now = *parse_timestamp("2026-11-22T17:05:06.123Z");
+  Proof proof;
+  proof.id = "20261122T170506123Z-0000000000000000";
+  proof.began = proof.finished = now;
+  proof.host = "db1";
+  proof.depth = Depth::data;
+  proof.verdict = Verdict::verified;
+  proof.objects = 7;
+  proof.bytes = ByteCount(210);
+  proof.points = {{"20261122T170000000Z-3f9a", now, now, now, {}}};
+  auto page = format_page();
+  std::erase(page, '\n');
+  EXPECT_NE(page.find(encode_proof(proof)), std::string::npos) << encode_proof(proof);
 }
 
 // The page's sealed pack was made by another implementation (tests/cli/sealed_vault.py).

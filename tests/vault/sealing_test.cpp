@@ -8,7 +8,7 @@
 #include "store/crash_store.hpp"
 #include "store/forwarding_store.hpp"
 #include "vault/logbook_keeper.hpp"
-#include "vault/pack_check.hpp"
+#include "vault/object_check.hpp"
 #include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
 
@@ -160,8 +160,9 @@ void fill(const Vault& vault, Clock& clock, Random& random) {
 void read_object(const Vault& vault, const std::string& name) {
   auto bytes = vault.store().get(name).value();
   if (name.starts_with("packs/")) {
-    auto check = check_pack(vault, name, bytes, Cancel());
-    if (check.error) throw *check.error;
+    check_objects(vault, {{name, ByteCount(bytes.size())}}, {}, Cancel(), [](ObjectCheck check) {
+      if (check.error) throw *check.error;
+    });
   } else if (name.starts_with("snapshots/")) {
     SnapshotReader(vault, name);
   } else if (name.starts_with("points/")) {

@@ -102,9 +102,9 @@ struct VaultTest : ::testing::TestWithParam<Kind> {
     return name;
   }
 
-  VerifyReport verify_all(VerifyLevel level = VerifyLevel::full) {
+  VerifyReport verify_all(Depth depth = Depth::data) {
     VerifyOptions options;
-    options.level = level;
+    options.depth = depth;
     return verify(vault, options, cancel);
   }
 };

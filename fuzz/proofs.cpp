@@ -1,0 +1,21 @@
+#include "fuzz/targets.hpp"
+#include "vault/object.hpp"
+#include "vault/proof_format.hpp"
+
+// The payload of what a verify keeps: what is taken is written as it was read.
+namespace lifeboat::fuzz {
+
+void proofs(std::string_view bytes) {
+  const std::string id = "20261122T170506123Z-0123456789abcdef";
+  const auto name = vault::proof_name(id);
+  auto proof = vault::open_proof(nullptr, id, vault::frame(vault::ObjectType::proof, name, bytes));
+  const auto again = vault::encode_proof(proof);
+  const auto read =
+      vault::open_proof(nullptr, id, vault::frame(vault::ObjectType::proof, name, again));
+  if (vault::encode_proof(read) != again) broken("a proof is not what was read");
+  vault::merge_proofs({{id, proof, Code::corrupt, ""}, {"2", read, Code::corrupt, ""}});
+}
+
+}  // namespace lifeboat::fuzz
+
+LIFEBOAT_FUZZ_TARGET(proofs)
