@@ -96,7 +96,7 @@ void prune(const Vault& vault) {
 
 void verify(const Vault& vault) {
   vault::VerifyOptions options;
-  options.level = vault::VerifyLevel::exists;
+  options.depth = vault::Depth::existence;
   if (!vault::verify(vault, options, Cancel()).good()) {
     throw Error(Code::failed, "verify", "found damage");
   }

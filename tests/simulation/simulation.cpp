@@ -334,11 +334,12 @@ class Simulation {
 
   void verify_all(Host&, const Vault& vault) {
     VerifyOptions options;
-    options.level = chance_.below(2) == 0 ? VerifyLevel::full : VerifyLevel::exists;
+    options.depth = chance_.below(2) == 0 ? Depth::data : Depth::existence;
     auto report = verify(vault, options, cancel_);
     for (const auto& damage : report.damages) {
       throw Error(Code::corrupt, damage.object, "verify says: " + damage.problem);
     }
+    if (!report.unread.empty()) throw Error(Code::unavailable, "vault", report.unread.front());
   }
 
   // --- the end
