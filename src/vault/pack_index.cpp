@@ -150,10 +150,8 @@ std::optional<std::uint64_t> PackIndex::number(const Digest& digest) const {
   return before_[bucket] + static_cast<std::uint64_t>(first - buckets_[bucket].begin());
 }
 
-// Grows by an eighth: twice the memory is not there while it is copied.
 void PackIndex::append(std::uint32_t pack, const PackedChunk& chunk) {
   auto& bucket = buckets_[bucket_of(chunk.digest)];
-  if (bucket.size() == bucket.capacity()) bucket.reserve(bucket.size() + bucket.size() / 8 + 8);
   Entry entry{
       {}, pack, chunk.offset, chunk.stored | (chunk.codec == ChunkCodec::zstd ? kCodecBit : 0)};
   std::memcpy(entry.digest.data(), chunk.digest.bytes.data(), entry.digest.size());

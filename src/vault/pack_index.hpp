@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <set>
@@ -33,8 +34,8 @@ struct PackPlace {
   friend auto operator<=>(const PackPlace&, const PackPlace&) = default;
 };
 
-// Which chunk lies in which pack, from the packs' footers. A chunk may lie in several. Memory: 32
-// bytes for each chunk in each pack (10 million: 320 MiB) and 120 for each pack; a chunk is known
+// Which chunk lies in which pack, from the packs' footers. A chunk may lie in several. Memory: 34
+// bytes for each chunk in each pack (10 million: 325 MiB) and 120 for each pack; a chunk is known
 // by the first 160 bits of its digest, who reads it compares all. One thread at a time.
 class PackIndex {
  public:
@@ -70,7 +71,7 @@ class PackIndex {
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
   static constexpr std::size_t kBuckets = 4096;
-  using Bucket = std::vector<Entry>;
+  using Bucket = std::deque<Entry>;  // grows without being moved, and leaves no holes behind
 
   static std::size_t bucket_of(const Digest& digest);
   std::pair<Bucket::const_iterator, Bucket::const_iterator> range(const Digest& digest) const;
