@@ -111,9 +111,9 @@ void get(const std::string& place, const std::string& id, const fs::path& folder
   fmt::print("{{\"bytes\": {}}}\n", reader.bytes());
 }
 
-void point(const fs::path& place, const std::string& snapshot) {
-  store::DirectoryStore store(place);
-  auto vault = Vault::open(store);
+void point(const std::string& place, const std::string& snapshot) {
+  const auto store = store::open_store(store::parse_location(place));
+  auto vault = Vault::open(*store);
   Random random;
   vault::RecoveryPoint point;
   point.id = vault::make_point_id(Clock::real(), random);
