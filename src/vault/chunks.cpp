@@ -28,7 +28,7 @@ Error missing(const Digest& digest, const std::vector<PackIndex::Damaged>& damag
 }
 
 ChunkOptions for_store(ChunkOptions options, const store::ObjectStore& store) {
-  if (store.calls_at_once() == 1) options.threads = 0;
+  options.threads = threads_for(store, options.threads);
   return options;
 }
 

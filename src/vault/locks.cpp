@@ -30,9 +30,10 @@ bool begins(const std::string& name, std::initializer_list<std::string_view> pre
 
 // f(name) for each, several at a time; what the first one that fails throws.
 template <typename Result, typename F>
-std::map<std::string, Result> for_all(const std::vector<std::string>& names, const Cancel& cancel,
+std::map<std::string, Result> for_all(const store::ObjectStore& store,
+                                      const std::vector<std::string>& names, const Cancel& cancel,
                                       F f) {
-  WorkPool pool(kRequestsAtOnce);
+  WorkPool pool(threads_for(store, kRequestsAtOnce));
   std::map<std::string, std::future<Result>> asked;
   for (const auto& name : names) {
     cancel.check();
@@ -95,13 +96,14 @@ LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names
       doubtful.push_back(name);
   }
   auto& store = vault.store();
-  const auto asked = for_all<Locked>(doubtful, cancel, [&](const std::string& name) -> Locked {
-    const auto until = store.locked_until(name);
-    if (until && *until >= needed) return {*until, false};
-    if (store.lock_until(name, wanted)) return {wanted, true};
-    throw Error(Code::not_found, "object " + name, "is gone, and the new point needs it",
-                "run `lifeboat backup` again; when it stays so, `lifeboat verify` says more");
-  });
+  const auto asked =
+      for_all<Locked>(store, doubtful, cancel, [&](const std::string& name) -> Locked {
+        const auto until = store.locked_until(name);
+        if (until && *until >= needed) return {*until, false};
+        if (store.lock_until(name, wanted)) return {wanted, true};
+        throw Error(Code::not_found, "object " + name, "is gone, and the new point needs it",
+                    "run `lifeboat backup` again; when it stays so, `lifeboat verify` says more");
+      });
   LocksDone out{asked.size(), 0};
   for (const auto& [name, locked] : asked) {
     now[name] = locked.until;
@@ -117,7 +119,8 @@ std::map<std::string, Timestamp> locked_now(const Vault& vault,
   auto& store = vault.store();
   std::map<std::string, Timestamp> out;
   for (auto& [name, until] : for_all<std::optional<Timestamp>>(
-           names, cancel, [&](const std::string& name) { return store.locked_until(name); })) {
+           store, names, cancel,
+           [&](const std::string& name) { return store.locked_until(name); })) {
     if (until) out[name] = *until;
   }
   return out;

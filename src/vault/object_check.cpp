@@ -227,8 +227,7 @@ void check_objects(const Vault& vault, const std::vector<ObjectToCheck>& objects
   const auto threads = std::clamp(2 * std::thread::hardware_concurrency(), 4u, 32u);
   Room room;
   std::deque<std::future<ObjectCheck>> ahead;
-  WorkPool pool(vault.store().calls_at_once() > 1 ? threads
-                                                  : 0);  // last: ends before what it works on
+  WorkPool pool(threads_for(vault.store(), threads));  // last: ends before what it works on
   auto next = objects.begin();
   while (next != objects.end() || !ahead.empty()) {
     cancel.check();

@@ -10,7 +10,14 @@
 #include <type_traits>
 #include <vector>
 
+#include "store/object_store.hpp"
+
 namespace lifeboat::vault {
+
+// So many threads for who makes calls of the store; none when they are to come from the caller's.
+inline unsigned threads_for(const store::ObjectStore& store, unsigned wanted) {
+  return store.calls_at_once() > 1 ? wanted : 0;
+}
 
 // Runs jobs on a few threads, which start when they are needed. Thread-safe.
 class WorkPool {

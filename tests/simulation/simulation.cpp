@@ -211,7 +211,10 @@ class Simulation {
     point.created = host.clock.now();
     if (chance_.below(8) == 0) point.label = "pinned";
     std::unique_ptr<Chunks> chunks;
-    if (ground_.mischief == Mischief::opens_late) chunks = chunks_for(host, vault);
+    if (ground_.mischief == Mischief::opens_late) {
+      chunks = chunks_for(host, vault);
+      scheduler_.sleep(up_to(kGrace));
+    }
     open_point(vault, {point.id, point.created, point.label, host.name, "/state", 1, {}, ""});
     try {
       if (!chunks) chunks = chunks_for(host, vault);
