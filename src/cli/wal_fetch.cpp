@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/error.hpp"
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
@@ -19,6 +20,7 @@ struct WalFetchOptions {
   std::string destination;
   std::string vault;
   std::string key_file;
+  std::string until;
 };
 
 // Signals keep their default here: a shutdown of PostgreSQL ends its restore_command by SIGTERM and
@@ -31,11 +33,15 @@ int wal_fetch(const Globals& globals, const WalFetchOptions& options) {
   } else {
     config.vault = store::parse_location(options.vault);
   }
+  const auto until = parse_lsn(options.until);
+  if (!until && !options.until.empty()) {
+    throw Error(Code::usage, "--until", options.until + " is not an LSN", "such as 16/B374D848");
+  }
   auto store = store::open_store(config.vault);
   auto key = options.key_file.empty() ? recovery::vault_key(config)
                                       : std::optional(recovery::read_key_file(options.key_file));
   bool found = recovery::wal_fetch(vault::Vault::open(*store, key ? &*key : nullptr), options.name,
-                                   options.destination);
+                                   options.destination, until);
   if (!globals.quiet) {
     say("lifeboat: " + options.name + (found ? " fetched" : " is not in the logbook"));
   }
@@ -55,6 +61,8 @@ void add_wal_fetch(CLI::App& app, Invocation& invocation) {
       ->type_name("PLACE");
   verb->add_option("--key-file", options->key_file, "What opens an encrypted vault")
       ->type_name("FILE");
+  verb->add_option("--until", options->until, "All WAL ends here: what follows was pruned")
+      ->type_name("LSN");
   verb->footer("Exit status: 0 fetched, 1 not in the logbook, 200 any error (PostgreSQL stops).");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return wal_fetch(g, *options); }, Form::other);

@@ -96,9 +96,7 @@ std::string recovery_settings(const RecoveryTarget& target) {
       {"recovery_target_name", ""},
       {"recovery_target_xid", ""},
       {"recovery_target_lsn", ""},
-      {"recovery_target_time", ""},
-      target.immediate ? std::pair("recovery_target", std::string("immediate"))
-                       : std::pair("recovery_target_time", time),
+      {"recovery_target_time", time},
   };
   std::string out;
   for (const auto& [name, value] : settings) {

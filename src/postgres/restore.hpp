@@ -71,7 +71,6 @@ class DataDirectoryWriter : public BackupSink {
 struct RecoveryTarget {
   std::string restore_command;           // see make_restore_command()
   std::optional<Timestamp> target_time;  // nullopt: to the end of the WAL
-  bool immediate = false;                // or as soon as it is consistent
 };
 
 // A restore_command for a shell: each argument quoted; "%f" and "%p" stand for the name asked for

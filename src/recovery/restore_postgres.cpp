@@ -75,6 +75,16 @@ void give_wal_fetch_the_key(RestoreSession& s) {
                           wal_fetch_key(config).string());
 }
 
+// Where the WAL ends that makes the base backup consistent.
+Lsn end_of(const vault::RecoveryPoint& point) {
+  vault::RecoveryPoint postgres;
+  postgres.stores["postgres"] = point.stores.at("postgres");
+  for (const auto& log : vault::logs_of(postgres)) {
+    if (log.until) return Lsn(static_cast<std::uint64_t>(log.until->value));
+  }
+  throw Error(Code::corrupt, "point " + point.id, "does not say which WAL its base backup needs");
+}
+
 }  // namespace
 
 void postgres_data(RestoreSession& s) {
@@ -109,10 +119,10 @@ void postgres_recovery(RestoreSession& s) {
     give_wal_fetch_the_key(s);
     words.insert(words.end(), {"--key-file", wal_fetch_key(s.context.config).string()});
   }
+  if (s.plan.point_only) words.insert(words.end(), {"--until", to_string(end_of(s.point))});
   words.insert(words.end(), {"%f", "%p"});
   target.restore_command = postgres::make_restore_command(words);
   target.target_time = s.plan.to;
-  target.immediate = s.plan.point_only;
   postgres::write_recovery_settings(config.data_directory, target, config.os_user);
   if (s.context.config.vault.s3) {
     s.context.reporter.note(

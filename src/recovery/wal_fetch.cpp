@@ -48,7 +48,7 @@ bool fetch_history(const vault::Logbook& logbook, const Cluster& cluster, Timeli
 }  // namespace
 
 bool wal_fetch(const vault::Vault& vault, const std::string& name,
-               const std::filesystem::path& destination) {
+               const std::filesystem::path& destination, std::optional<Lsn> until) {
   auto cluster = cluster_of(vault);
   auto logbook = vault::Logbook::load(vault);
   if (auto lost = logbook.lost()) {
@@ -64,11 +64,8 @@ bool wal_fetch(const vault::Vault& vault, const std::string& name,
   Position start(static_cast<std::int64_t>(file->start.value));
   Position end = start + static_cast<std::int64_t>(cluster.segment_size.value);
   auto held = logbook.next(log);
+  if (held && until) held = std::min(*held, Position(static_cast<std::int64_t>(until->value)));
   if (!held || *held <= start) return false;
-  // What a point needs of older WAL ends where the point was consistent.
-  for (const auto& hole : logbook.coverage(log).holes) {
-    if (hole.pruned && start < hole.range.from) end = std::min(end, hole.range.from);
-  }
   std::string bytes = logbook.read_bytes(log, start, std::min(*held, end));
   bytes.resize(cluster.segment_size.value, '\0');
   write_file_durably(destination, bytes);
