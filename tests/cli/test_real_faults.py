@@ -142,13 +142,13 @@ class WholeServers(WithVault):
         )
         self.assertEqual(verified.json()["damages"][0]["points"], [point])
         self.assertEqual(self.points(site)[0]["proof"]["state"], "FAILED")
-        # Stored anew from its source, it heals the older point too.
-        self.backup(site)
-        verified = site.run("verify", "--json", "--data")
-        self.assertEqual([d["points"] for d in verified.json()["damages"]], [[]], verified)
-        self.assertEqual({p["verdict"] for p in verified.json()["results"]}, {"VERIFIED"}, verified)
-        pack.unlink()
-        self.assertEqual(site.run("verify").code, 0)
+        # A new point does not rely on what is known to be damaged, nor miss it when it is gone.
+        newest = self.backup(site)["point"]
+        for _ in range(2):
+            verified = site.run("verify", "--json", "--data")
+            verdicts = {one["id"]: one["verdict"] for one in verified.json()["results"]}
+            self.assertEqual(verdicts[newest], "VERIFIED", verified)
+            pack.unlink(missing_ok=True)
 
     def test_backup_dry_run_changes_nothing(self):
         site = self.lifeboat()
