@@ -99,7 +99,7 @@ PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absen
 
 std::uint64_t PackIndex::chunks() const {
   std::uint64_t count = 0;
-  for (const auto& bucket : buckets_) count += bucket.size();
+  for (const auto& bucket : buckets_) count += bucket ? bucket->size() : 0;
   return count;
 }
 
@@ -109,7 +109,9 @@ std::size_t PackIndex::bucket_of(const Digest& digest) {
 
 auto PackIndex::range(const Digest& digest) const
     -> std::pair<Bucket::const_iterator, Bucket::const_iterator> {
-  const auto& bucket = buckets_[bucket_of(digest)];
+  static const Bucket none;
+  const auto& its = buckets_[bucket_of(digest)];
+  const auto& bucket = its ? *its : none;
   auto compare = [](const auto& entry, const unsigned char* wanted) {
     return std::memcmp(entry.digest.data(), wanted, entry.digest.size());
   };
@@ -147,23 +149,25 @@ std::optional<std::uint64_t> PackIndex::number(const Digest& digest) const {
   auto [first, last] = range(digest);
   if (first == last) return std::nullopt;
   auto bucket = bucket_of(digest);
-  return before_[bucket] + static_cast<std::uint64_t>(first - buckets_[bucket].begin());
+  return before_[bucket] + static_cast<std::uint64_t>(first - buckets_[bucket]->cbegin());
 }
 
 void PackIndex::append(std::uint32_t pack, const PackedChunk& chunk) {
   auto& bucket = buckets_[bucket_of(chunk.digest)];
+  if (!bucket) bucket = std::make_unique<Bucket>();
   Entry entry{
       {}, pack, chunk.offset, chunk.stored | (chunk.codec == ChunkCodec::zstd ? kCodecBit : 0)};
   std::memcpy(entry.digest.data(), chunk.digest.bytes.data(), entry.digest.size());
-  bucket.push_back(entry);
+  bucket->push_back(entry);
 }
 
 void PackIndex::sort() {
   std::uint64_t count = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
-    std::sort(buckets_[i].begin(), buckets_[i].end());
     before_[i] = count;
-    count += buckets_[i].size();
+    if (!buckets_[i]) continue;
+    std::sort(buckets_[i]->begin(), buckets_[i]->end());
+    count += buckets_[i]->size();
   }
 }
 
@@ -172,7 +176,7 @@ void PackIndex::add(PackInfo pack, const std::vector<PackedChunk>& chunks) {
   packs_.push_back(std::move(pack));
   for (const auto& chunk : chunks) {
     append(number, chunk);
-    auto& bucket = buckets_[bucket_of(chunk.digest)];
+    auto& bucket = *buckets_[bucket_of(chunk.digest)];
     auto at = std::upper_bound(bucket.begin(), bucket.end() - 1, bucket.back());
     std::rotate(at, bucket.end() - 1, bucket.end());
   }

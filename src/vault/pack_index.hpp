@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -79,7 +80,7 @@ class PackIndex {
   void sort();
 
   std::vector<PackInfo> packs_;
-  std::vector<Bucket> buckets_ = std::vector<Bucket>(kBuckets);
+  std::vector<std::unique_ptr<Bucket>> buckets_{kBuckets};  // nullptr: nothing in it
   std::vector<std::uint64_t> before_ = std::vector<std::uint64_t>(kBuckets);  // each bucket
   std::vector<Damaged> damaged_;
 };
