@@ -11,6 +11,7 @@
 #include "clickhouse/freeze.hpp"
 #include "clickhouse/hold.hpp"
 #include "clickhouse/restore.hpp"
+#include "recovery/living_positions.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/replay.hpp"
 #include "recovery/restore_lock.hpp"
@@ -71,21 +72,24 @@ clickhouse::FrozenPositions frozen_from_json(const nlohmann::json& json) {
   return out;
 }
 
-// The positions of a ClickHouse that outlived Kafka: what it says itself, else the last sample (a
-// partition of which it read nothing since it was assigned has not moved since).
-GroupOffsets living_positions(RestoreSession& s, const clickhouse::SchemaGraph& graph,
-                              const clickhouse::FrozenPositions& frozen) {
-  auto sample = last_group_sample(s.logbook(), s.kafka_document().cluster_id);
-  GroupOffsets out;
-  for (const auto& group : clickhouse::consumer_groups(graph)) {
-    if (sample && sample->contains(group)) out[group] = sample->at(group);
+// A hold that was killed leaves the tables paused, and ClickHouse closes paused consumers after a
+// minute: what they had read since the last sample is known to nobody then.
+GroupOffsets positions_of(RestoreSession& s, const clickhouse::SchemaGraph& graph,
+                          const clickhouse::FrozenPositions& frozen, bool held_before) {
+  auto living = living_positions(graph, frozen,
+                                 last_group_sample(s.logbook(), s.kafka_document().cluster_id));
+  if (living.only_sampled.empty()) return std::move(living.offsets);
+  const auto which = fmt::format("{}", fmt::join(living.only_sampled, ", "));
+  if (held_before) {
+    clickhouse::repair(s.clickhouse(), clickhouse::kafka_table_refs(graph));
+    throw Error(Code::could_not_verify, which,
+                "ClickHouse's consumers were closed while an interrupted restore held them: where "
+                "they had read to is not known",
+                "restore ClickHouse and Kafka together from a recovery point");
   }
-  for (const auto& row : frozen.positions) {
-    const auto* table = graph.find_kafka(row.table);
-    if (!table || !row.current) continue;
-    out[table->group][{row.partition.topic, row.partition.partition}] = *row.current;
-  }
-  return out;
+  s.notes.push_back(fmt::format(
+      "no consumer of ClickHouse's has {}: their cursors are those of the last sample", which));
+  return std::move(living.offsets);
 }
 
 // A broker that has just started may not have told of it before.
@@ -199,12 +203,14 @@ void kafka_hold_clickhouse(RestoreSession& s) {
   auto graph = clickhouse::read_schema(s.clickhouse(), s.context.config.clickhouse->databases);
   auto tables = clickhouse::kafka_table_refs(graph);
   const auto alone = HoldLock::take(s.context);
+  const bool held_before = std::exchange(data["clickhouse_held"], true) == true;
+  s.journal.save();
   auto frozen =
       clickhouse::freeze_positions(s.clickhouse(), tables, longest_flush(graph) + Millis(2000),
                                    Deadline::after(s.wait_limit), s.context.cancel);
   nlohmann::json kept = {{"tables", nlohmann::json::array()},
                          {"frozen", to_json(frozen)},
-                         {"positions", to_json(living_positions(s, graph, frozen))}};
+                         {"positions", to_json(positions_of(s, graph, frozen, held_before))}};
   for (const auto& t : tables) kept["tables"].push_back({t.database, t.name});
   data["clickhouse_living"] = std::move(kept);
   s.journal.save();
