@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "kafka/stored_batches.hpp"
 
 namespace lifeboat::kafka {
 
@@ -63,7 +64,8 @@ std::map<BrokerId, ProduceLane::Waiting> ProduceLane::sendable() {
   std::map<BrokerId, Waiting> found;
   const auto now = shared_.clock.steady();
   for (auto& [tp, queue] : queues_) {
-    if (queue.in_flight >= queue.batches.size() || queue.rewinding || queue.not_before > now) {
+    if (queue.in_flight >= queue.batches.size() || queue.rewinding || queue.unsure ||
+        queue.not_before > now) {
       continue;
     }
     const auto* partition = shared_.info.partition(tp);
@@ -82,6 +84,7 @@ std::map<BrokerId, ProduceLane::Waiting> ProduceLane::sendable() {
 
 bool ProduceLane::send_some() {
   refresh_leaders();
+  look_what_is_there();
   const auto all = sendable();
   for (const auto& [leader, partitions] : all) {
     try {
@@ -168,8 +171,15 @@ void ProduceLane::receive_one() {
 
 void ProduceLane::take_in(PartitionQueue& queue, const ProducedPartition& answer) {
   if (queue.rewinding) return answered(queue);
-  if (answer.error == kNone) return acknowledged(queue, answer.base);
-  if (is_retriable(answer.error)) {
+  if (answer.error == kNone) {
+    {
+      std::lock_guard lock(shared_.mutex);
+      --queue.in_flight;
+    }
+    return acknowledged(queue, answer.base);
+  }
+  queue.unsure = answer.error == kOutOfOrderSequence;
+  if (queue.unsure || is_retriable(answer.error)) {
     trouble_ = to_string(queue.partition) + ": " + protocol_error_name(answer.error);
     return rewind(queue);
   }
@@ -187,14 +197,10 @@ void ProduceLane::acknowledged(PartitionQueue& queue, Offset base) {
     std::lock_guard lock(shared_.mutex);
     batch = std::move(queue.batches.front());
     queue.batches.pop_front();
-    --queue.in_flight;
   }
   if (base != batch.expected) {
-    throw Error(Code::refused, to_string(queue.partition),
-                fmt::format("somebody else writes into it: a batch landed at {} instead of {}",
-                            base, batch.expected),
-                "stop the producers of topic " + queue.partition.topic +
-                    ", delete the topic and restore it again");
+    throw somebody_else_writes(
+        queue.partition, fmt::format("a batch landed at {} instead of {}", base, batch.expected));
   }
   {
     std::lock_guard lock(shared_.telling);
@@ -220,6 +226,48 @@ void ProduceLane::answered(PartitionQueue& queue) {
   queue.rewinding = false;
   queue.not_before = shared_.clock.steady() + kPause;
   shared_.info_from = {};
+}
+
+// A broker that was killed remembers of a producer only the last batch that it had stored: the ones
+// before it that were not answered are out of order to it when they come again. Its log tells.
+void ProduceLane::look_what_is_there() {
+  std::vector<PartitionQueue*> unsure;
+  {
+    std::lock_guard lock(shared_.mutex);
+    const auto now = shared_.clock.steady();
+    for (auto& [tp, queue] : queues_) {
+      if (queue.unsure && queue.in_flight == 0 && queue.not_before <= now) unsure.push_back(&queue);
+    }
+  }
+  for (auto* queue : unsure) {
+    try {
+      look_what_is_there(*queue);
+    } catch (Error& error) {
+      if (error.code() != Code::unavailable && error.code() != Code::timeout) throw;
+      trouble_ = error.what();
+      check_progress(trouble_);
+      std::lock_guard lock(shared_.mutex);
+      queue->not_before = shared_.clock.steady() + kPause;
+      shared_.info_from = {};
+    }
+  }
+}
+
+void ProduceLane::look_what_is_there(PartitionQueue& queue) {
+  std::vector<SentBatch> sent;
+  ClusterInfo info;
+  {
+    std::lock_guard lock(shared_.mutex);
+    for (const auto& batch : queue.batches) {
+      if (!batch.header) break;
+      sent.push_back(
+          {batch.expected, {shared_.identity.id, shared_.identity.epoch, batch.sequence}});
+    }
+    info = shared_.info;
+  }
+  const auto there = count_stored(shared_.config, info, queue.partition, sent, shared_.stop);
+  for (std::size_t i = 0; i < there; ++i) acknowledged(queue, sent[i].base);
+  queue.unsure = false;
 }
 
 void ProduceLane::drop(BrokerId id, const Error& error) {

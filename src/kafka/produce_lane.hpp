@@ -15,6 +15,7 @@ namespace lifeboat::kafka {
 
 // Sends the batches of its partitions to their leaders: up to five requests in flight a connection
 // (as many batches as a broker remembers of a producer), each with at most one batch a partition.
+// What a broker that was killed does not remember is looked up in its log.
 class ProduceLane {
  public:
   explicit ProduceLane(ProduceShared& shared);
@@ -41,6 +42,8 @@ class ProduceLane {
   void take_in(PartitionQueue& queue, const ProducedPartition& answer);
   void acknowledged(PartitionQueue& queue, Offset base);
   void rewind(PartitionQueue& queue);
+  void look_what_is_there();
+  void look_what_is_there(PartitionQueue& queue);
   void answered(PartitionQueue& queue);
   void drop(BrokerId id, const Error& error);
   void check_progress(const std::string& trouble);

@@ -40,6 +40,7 @@ struct PartitionQueue {
   std::deque<QueuedBatch> batches;
   std::size_t in_flight = 0;
   bool rewinding = false;  // one in flight failed: when all are answered, all are sent again
+  bool unsure = false;     // before they are sent again: which are there already?
   BrokerId sent_to{-1};
   Offset next_expected;
   std::int32_t next_sequence = 0;

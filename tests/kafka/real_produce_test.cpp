@@ -118,34 +118,50 @@ TEST_F(RealProduce, ABrokerKilledInTheMiddleGetsEachBatchOnce) {
 
 // What a run that died had still on its way may arrive before or after the next run looks where the
 // log ends: here the next run goes on too early by three batches.
-TEST_F(RealProduce, TheNextRunIsTheSameProducerSoThatNothingIsTakenTwice) {
-  const auto from = make_topic("died");
-  const auto to = make_topic("resumed");
-  produce(config, from, {.records = 200, .per_batch = 10});
-  const auto log = fetch_all(from);
-  const auto split = split_batches(log);
-  ASSERT_EQ(split.batches.size(), 20u);
-  const auto owner = std::make_shared<const std::string>(log);
-  const auto batch = [&](std::size_t i) {
-    return BatchView::parse(std::string_view(*owner).substr(
-        static_cast<std::size_t>(split.batches[i].bytes().data() - log.data()),
-        split.batches[i].bytes().size()));
-  };
-  OffsetTranslation table;
-  const RawProducer::Done add = [&](Offset base, Offset next, Offset at) {
-    table.add(base, next, at);
-  };
-  RawProducer first(config, Clock::real());
-  first.begin(to, Offset(0));
-  for (std::size_t i = 0; i < 12; ++i)
-    first.produce(to, owner, batch(i), i < 9 ? add : RawProducer::Done());
-  first.flush(never);
-  RawProducer second(config, Clock::real(), {.identity = first.identity()});
-  second.begin(to, Offset(90));
-  for (std::size_t i = 9; i < 20; ++i) second.produce(to, owner, batch(i), add);
-  second.flush(never);
-  expect_same_records(from, to, table);
-  EXPECT_EQ(table.new_end(), Offset(200));
+class ResumedProduce : public RealProduce {
+ protected:
+  void goes_on_too_early(const std::function<void()>& between) {
+    const auto from = make_topic("died");
+    const auto to = make_topic("resumed");
+    produce(config, from, {.records = 200, .per_batch = 10});
+    const auto log = fetch_all(from);
+    const auto split = split_batches(log);
+    ASSERT_EQ(split.batches.size(), 20u);
+    const auto owner = std::make_shared<const std::string>(log);
+    const auto batch = [&](std::size_t i) {
+      return BatchView::parse(std::string_view(*owner).substr(
+          static_cast<std::size_t>(split.batches[i].bytes().data() - log.data()),
+          split.batches[i].bytes().size()));
+    };
+    OffsetTranslation table;
+    const RawProducer::Done add = [&](Offset base, Offset next, Offset at) {
+      table.add(base, next, at);
+    };
+    RawProducer first(config, Clock::real());
+    first.begin(to, Offset(0));
+    for (std::size_t i = 0; i < 12; ++i)
+      first.produce(to, owner, batch(i), i < 9 ? add : RawProducer::Done());
+    first.flush(never);
+    between();
+    RawProducer second(config, Clock::real(), {.identity = first.identity()});
+    second.begin(to, Offset(90));
+    for (std::size_t i = 9; i < 20; ++i) second.produce(to, owner, batch(i), add);
+    second.flush(never);
+    expect_same_records(from, to, table);
+    EXPECT_EQ(table.new_end(), Offset(200));
+  }
+};
+
+TEST_F(ResumedProduce, TheNextRunIsTheSameProducerSoThatNothingIsTakenTwice) {
+  goes_on_too_early([] {});
+}
+
+// Since it was killed it knows of the producer only the last batch that lies in the log.
+TEST_F(ResumedProduce, NorByABrokerThatWasKilledMeanwhile) {
+  goes_on_too_early([&] {
+    stack.command("kill kafka");
+    stack.command("start kafka");
+  });
 }
 
 TEST_F(RealProduce, AnotherWriterIsNoticedAndNamed) {
