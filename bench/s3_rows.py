@@ -62,6 +62,7 @@ class Bench(vault_rows.Bench):
         with Stack(folder, ["seaweedfs"]) as stack:
             stack.start_all()
             place = stack.info()["seaweedfs"]
+            vault_rows.wait_until_settled(self.source)
             os.sync()  # one contender does not pay for the other's pages
             self.note(contender, "put", contender.put(self.source, place))
             self.note(contender, "again", contender.again(self.source, place))

@@ -2,30 +2,25 @@
 // took. With a PASSPHRASE the vault is encrypted. VAULT is a directory, or
 // s3://bucket/prefix?endpoint=…
 //
-//   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]         {"snapshot", "bytes", "new_chunks"}
+//   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]
+//                                              {"snapshot", "bytes", "unread", "new_chunks"}
 //   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [PASSPHRASE]   {"bytes"}; durable
-//   lifeboat_bench_vault point VAULT SNAPSHOT                  {"point"}: for verbs that ask for
-//   one
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/random.hpp"
-#include "postgres/relative_path.hpp"
 #include "postgres/restore.hpp"
+#include "recovery/files_to_snapshot.hpp"
 #include "store/open_store.hpp"
 #include "vault/keys.hpp"
 #include "vault/points.hpp"
-#include "vault/snapshot.hpp"
 
 namespace lifeboat::bench {
 namespace {
@@ -47,39 +42,52 @@ Vault open(store::ObjectStore& store, const std::string& passphrase) {
              : Vault::create(store, Clock::real(), random);
 }
 
-void put_file(vault::SnapshotWriter& writer, const fs::path& path, const std::string& name) {
-  Fd fd = open_file(path, O_RDONLY);
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) throw system_error(errno, path.string(), "cannot stat");
-  writer.begin_file(name, info.st_mode & 07777, Timestamp(info.st_mtim.tv_sec * 1000),
-                    postgres::is_relation(name) ? vault::Cut::aligned : vault::Cut::by_content);
-  std::string buffer(1 << 20, '\0');
-  for (;;) {
-    ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0) throw system_error(errno, path.string(), "cannot read");
-    if (n == 0) break;
-    writer.data(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)));
-  }
-  writer.end_file();
+constexpr const char* kStore = "bench";
+
+std::int64_t nanoseconds_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
+// In the order that find_earlier()'s snapshot is asked in: by the parts of paths.
+void put_files(const fs::path& folder, postgres::FileSink& sink) {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  const Cancel cancel;
+  postgres::FileGiver files(sink, nanoseconds_now() - postgres::kSettledAfter, cancel);
+  for (const auto& path : paths) {
+    auto name = fs::relative(path, folder).string();
+    if (fs::is_directory(path)) sink.begin_directory(name, 0700);
+    if (fs::is_regular_file(path)) files.give(path, name);
+  }
+}
+
+// As a backup does: opens a point, looks for the one before, copies, publishes.
 void put(const fs::path& folder, const std::string& place, const std::string& passphrase) {
   const auto location = store::parse_location(place);
   store::create_store(location);
   const auto store = store::open_store(location);
-  vault::SnapshotWriter writer(open(*store, passphrase), "bench");
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
-  std::sort(paths.begin(), paths.end());
-  for (const auto& path : paths) {
-    auto name = fs::relative(path, folder).string();
-    if (fs::is_directory(path)) writer.add_directory(name, 0700);
-    if (fs::is_regular_file(path)) put_file(writer, path, name);
-  }
-  auto id = writer.finish(nlohmann::json::object());
-  auto stats = writer.stats();
-  fmt::print("{{\"snapshot\": \"{}\", \"bytes\": {}, \"new_chunks\": {}}}\n", id.hex(), stats.bytes,
-             stats.new_chunks);
+  auto vault = open(*store, passphrase);
+  Random random;
+  vault::RecoveryPoint point;
+  point.id = vault::make_point_id(Clock::real(), random);
+  point.created = Clock::real().now();
+  vault::open_point(vault, {point.id, point.created, "", "bench", "", 0, {}, ""});
+  vault::Chunks chunks(vault);
+  const nlohmann::json read_from = {{"directory", folder.string()}};
+  vault::SnapshotWriter writer(chunks, kStore);
+  recovery::FilesToSnapshot sink(writer, Clock::real(),
+                                 recovery::find_earlier(chunks, kStore, read_from));
+  put_files(folder, sink);
+  const auto id = writer.finish({{"point", point.id}});
+  point.finished = Clock::real().now();
+  point.stores = {{kStore, {{"snapshot", id.hex()}, {"read_from", read_from}}}};
+  vault::publish_point(vault, point);
+  const auto stats = writer.stats();
+  fmt::print("{{\"snapshot\": \"{}\", \"bytes\": {}, \"unread\": {}, \"new_chunks\": {}}}\n",
+             id.hex(), stats.bytes, sink.unread(), stats.new_chunks);
 }
 
 // As a restore of PostgreSQL writes its data directory.
@@ -111,33 +119,16 @@ void get(const std::string& place, const std::string& id, const fs::path& folder
   fmt::print("{{\"bytes\": {}}}\n", reader.bytes());
 }
 
-void point(const std::string& place, const std::string& snapshot) {
-  const auto store = store::open_store(store::parse_location(place));
-  auto vault = Vault::open(*store);
-  Random random;
-  vault::RecoveryPoint point;
-  point.id = vault::make_point_id(Clock::real(), random);
-  point.created = point.finished = Clock::real().now();
-  point.stores = {{"bench", {{"snapshot", snapshot}}}};
-  vault::open_point(vault, {point.id, point.created, "", "bench", "", 0, {}, ""});
-  vault::publish_point(vault, point);
-  fmt::print("{{\"point\": \"{}\"}}\n", point.id);
-}
-
 int run(std::vector<std::string> words) {
   words.resize(std::max<std::size_t>(words.size(), 1));
   const bool put_it = words[0] == "put" && (words.size() == 3 || words.size() == 4);
   const bool get_it = words[0] == "get" && (words.size() == 4 || words.size() == 5);
-  const bool point_it = words[0] == "point" && words.size() == 3;
-  if (!put_it && !get_it && !point_it) {
-    fmt::print(stderr,
-               "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE] | "
-               "point VAULT SNAPSHOT\n");
+  if (!put_it && !get_it) {
+    fmt::print(stderr, "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE]\n");
     return 2;
   }
   words.resize(5);
   if (put_it) put(words[1], words[2], words[3]);
-  if (point_it) point(words[1], words[2]);
   if (get_it) get(words[1], words[2], words[3], words[4]);
   return 0;
 }

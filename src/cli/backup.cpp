@@ -19,6 +19,7 @@ namespace {
 struct BackupOptions {
   std::string label;
   bool dry_run = false;
+  bool reread = false;
 };
 int look_only(const Globals& globals, Session& session);
 void tell(const Globals& globals, const Session& session, const vault::RecoveryPoint& point);
@@ -29,7 +30,8 @@ int backup(const Globals& globals, const BackupOptions& options) {
   auto vault = recovery::open_vault(session.config());
   if (options.dry_run) return look_only(globals, session);
   recovery::warn_of_single_writer(session.context(), *vault.store);
-  auto point = recovery::take_point(session.context(), vault.vault, {.label = options.label});
+  auto point = recovery::take_point(session.context(), vault.vault,
+                                    {.label = options.label, .reread = options.reread});
   tell(globals, session, point);
   return 0;
 }
@@ -55,6 +57,11 @@ void tell(const Globals& globals, const Session& session, const vault::RecoveryP
   auto event = summary_json(point);
   event["event"] = "done";
   event["point"] = point.id;
+  if (const auto& stores = point.stores; stores.contains("postgres")) {
+    const auto& postgres = stores.at("postgres");
+    event["postgres"] = {{"bytes", postgres.at("bytes")},
+                         {"bytes_unread", postgres.value("bytes_unread", 0ull)}};
+  }
   event["seconds"] = session.seconds();
   event["peak_rss_mib"] = peak_rss_mib();
   if (globals.json) {
@@ -78,6 +85,8 @@ void add_backup(CLI::App& app, Invocation& invocation) {
   auto* verb = app.add_subcommand("backup", "Take a recovery point of all stores now");
   verb->add_option("--label", options->label, "A word of yours for the list of points");
   verb->add_flag("--dry-run", options->dry_run, "Say whether it would work, do nothing");
+  verb->add_flag("--reread", options->reread,
+                 "Read PostgreSQL's unchanged files too (postgres.read_files)");
   verb->callback([&invocation, options] {
     invocation.choose([options](const Globals& g) { return backup(g, *options); }, Form::events);
   });

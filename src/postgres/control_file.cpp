@@ -1,7 +1,9 @@
+#include "postgres/control_file.hpp"
+
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
-#include "postgres/restore.hpp"
-#include "postgres/wal_file.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
 
 namespace lifeboat::postgres {
 
@@ -17,7 +19,7 @@ constexpr std::uint32_t kShutDown = 1, kShutDownInRecovery = 2;
 
 ControlFile read_control(const std::filesystem::path& directory) {
   const auto path = directory / "global" / "pg_control";
-  const auto bytes = read_file(path, ByteCount(64 << 10));
+  auto bytes = read_file(path, ByteCount(64 << 10));
   if (!bytes) {
     throw Error(Code::not_found, path.string(), "there is no cluster in this directory");
   }
@@ -39,6 +41,7 @@ ControlFile read_control(const std::filesystem::path& directory) {
   control.timeline = TimelineId(load_le<std::uint32_t>(at + kTimelineAt));
   control.wal_segment_size = ByteCount(load_le<std::uint32_t>(at + kSegmentSizeAt));
   control.data_checksums = load_le<std::uint32_t>(at + kChecksumsAt) != 0;
+  control.bytes = std::move(*bytes);
   return control;
 }
 

@@ -82,20 +82,6 @@ std::string make_restore_command(const std::vector<std::string>& arguments);
 void write_recovery_settings(const std::filesystem::path& directory, const RecoveryTarget& target,
                              const std::string& os_user = {});
 
-// global/pg_control of a stopped or running cluster (PostgreSQL 15 and 16 on a 64-bit machine).
-// Checked: checksum; Error(corrupt), unsupported for another version, not_found when it is not
-// there.
-struct ControlFile {
-  std::uint64_t system_identifier = 0;
-  bool shut_down = false;  // cleanly
-  Lsn checkpoint;
-  Lsn redo;
-  TimelineId timeline;
-  ByteCount wal_segment_size;
-  bool data_checksums = false;
-};
-ControlFile read_control(const std::filesystem::path& directory);
-
 // Until pg_is_in_recovery() is false. A server that is not up yet is waited for; a wrong password
 // is not. Error(timeout) when the deadline passes.
 void wait_until_recovered(const Config& config, const Deadline& deadline, const Cancel& cancel);

@@ -270,8 +270,9 @@ vault::RecoveryPoint take_point(const Context& c, vault::Vault vault,
          [&] { point.stores["kafka"] = snapshot_kafka(c, chunks, point.id); });
   }
   if (config.postgres) {
-    step(c, "postgres", "Copy PostgreSQL's data directory",
-         [&] { point.stores["postgres"] = snapshot_postgres(c, chunks, point.id); });
+    step(c, "postgres", "Copy PostgreSQL's data directory", [&] {
+      point.stores["postgres"] = snapshot_postgres(c, chunks, point.id, request.reread);
+    });
   }
   if (config.clickhouse) {
     step(c, "clickhouse", "Cut and copy ClickHouse's tables", [&] {

@@ -13,6 +13,9 @@ struct BackupRequest {
   std::string label;  // the user's, may be empty
   // True when an archiver runs beside (the daemon's own points): then none is started.
   bool archiver_runs = false;
+  // PostgreSQL's files are all read, those too that did not change since the last point
+  // (postgres.read_files).
+  bool reread = false;
 };
 
 // Takes one recovery point of all stores in lifeboat.yaml: first the point is open in the vault, so
@@ -27,7 +30,7 @@ vault::RecoveryPoint take_point(const Context& context, vault::Vault vault,
 // snapshot says for which point it was taken: no two have the same root, so that one can be deleted
 // without harm to another (docs/prune.md).
 nlohmann::json snapshot_postgres(const Context& context, vault::Chunks& chunks,
-                                 const std::string& point);
+                                 const std::string& point, bool reread);
 nlohmann::json snapshot_kafka(const Context& context, vault::Chunks& chunks,
                               const std::string& point);
 nlohmann::json snapshot_clickhouse(const Context& context, vault::Chunks& chunks,

@@ -210,6 +210,10 @@ PostgresConfig postgres_section(Section s) {
     s.fail_at("slot", "'slot' must be up to 63 of a-z, 0-9 and _, not '" + c.slot + "'");
   }
   c.data_directory = s.path("data_directory");
+  c.read_files = s.yes_or_no("read_files", c.read_files);
+  if (c.read_files && c.data_directory.empty()) {
+    s.fail_at("read_files", "'read_files' needs 'data_directory': where the server's files are");
+  }
   c.os_user = s.text("os_user");
   s.finish();
   return c;

@@ -20,6 +20,7 @@ struct PostgresConfig {
   std::string password;                  // from `password` or `password_file`; may be empty
   std::string slot = "lifeboat";         // Lifeboat's own physical replication slot
   std::filesystem::path data_directory;  // where a restore puts the cluster; may be empty
+  bool read_files = false;               // a backup reads the files in data_directory itself
   std::string os_user;                   // owner of the restored files; empty: the caller
 };
 

@@ -48,6 +48,10 @@ postgres:
   slot: lifeboat
   # Where a restore puts the cluster, and whose files these are.
   data_directory: /var/lib/postgresql/15/main
+  # The server runs on this machine, on that directory: its files are read there, those that did not change
+  # since the last point not at all. Needs EXECUTE on pg_backup_start() and pg_backup_stop(), and to read the
+  # files, as os_user or root; docs/postgres-files.md says what else.
+  # read_files: true
   os_user: postgres
 
 kafka:

@@ -8,7 +8,7 @@
 #include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/fetcher.hpp"
-#include "postgres/server.hpp"
+#include "postgres/file_backup.hpp"
 #include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/retention.hpp"
@@ -106,7 +106,15 @@ void check_vault(const Context& c, Findings& f) {
 
 void check_postgres(const Context& c, Findings& f) {
   f.guarded("postgres", [&] {
-    for (const auto& found : postgres::check(postgres_config(c.config), c.cancel)) {
+    auto all = postgres::check(postgres_config(c.config), c.cancel);
+    if (c.config.postgres->read_files) {
+      const auto& directory = c.config.postgres->data_directory;
+      for (auto& one :
+           postgres::check_file_backup(postgres_config(c.config), directory, c.cancel)) {
+        all.push_back(std::move(one));
+      }
+    }
+    for (const auto& found : all) {
       auto level = found.ok        ? Finding::Level::ok
                    : found.warning ? Finding::Level::warning
                                    : Finding::Level::problem;

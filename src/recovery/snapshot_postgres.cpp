@@ -1,37 +1,17 @@
-#include "postgres/base_backup.hpp"
-#include "postgres/relative_path.hpp"
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/error.hpp"
+#include "base/host.hpp"
+#include "postgres/file_backup.hpp"
 #include "postgres/wal_file.hpp"
 #include "recovery/backup.hpp"
+#include "recovery/files_to_snapshot.hpp"
 #include "recovery/log_names.hpp"
-#include "vault/snapshot.hpp"
 
 namespace lifeboat::recovery {
 namespace {
-
-// A base backup's files, straight into a snapshot of the vault.
-class ToSnapshot : public postgres::BackupSink {
- public:
-  ToSnapshot(vault::SnapshotWriter& writer, Clock& clock) : writer_(writer), clock_(clock) {}
-  void begin_directory(const std::string& path, int mode) override {
-    writer_.add_directory(path, static_cast<std::uint32_t>(mode & 07777));
-  }
-  void symlink(const std::string& path, const std::string& target) override {
-    writer_.add_symlink(path, target);
-  }
-  void begin_file(const std::string& path, ByteCount, int mode, Timestamp mtime) override {
-    writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), mtime,
-                       postgres::is_relation(path) ? vault::Cut::aligned : vault::Cut::by_content);
-  }
-  void begin_stream(const std::string& path, int mode) override {
-    writer_.begin_file(path, static_cast<std::uint32_t>(mode & 07777), clock_.now());
-  }
-  void data(std::string_view piece) override { writer_.data(piece); }
-  void end_file() override { writer_.end_file(); }
-
- private:
-  vault::SnapshotWriter& writer_;
-  Clock& clock_;
-};
 
 nlohmann::json describe_backup(const postgres::BackupResult& result) {
   nlohmann::json tablespaces = nlohmann::json::array();
@@ -49,20 +29,62 @@ nlohmann::json describe_backup(const postgres::BackupResult& result) {
           {"files", result.files}};
 }
 
-}  // namespace
-
-nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks,
-                                 const std::string& point) {
-  vault::SnapshotWriter writer(chunks, "postgres-base");
-  ToSnapshot sink(writer, c.clock);
-  auto progress = [&](const postgres::BackupProgress& p) {
+postgres::ProgressFunction tell_progress(const Context& c) {
+  return [&c](const postgres::BackupProgress& p) {
     c.reporter.progress("base backup", p.done.value, p.total.value, "bytes");
   };
-  auto result = postgres::take_base_backup(postgres_config(c.config), {}, sink, c.cancel, progress);
-  nlohmann::json document = describe_backup(result);
+}
+
+// Whose files they are and where they lie: stamps of files mean something only there.
+nlohmann::json place_of(const std::filesystem::path& directory, std::uint64_t system_identifier) {
+  struct stat info{};
+  if (::stat(directory.c_str(), &info) != 0) {
+    throw system_error(errno, directory.string(), "stat");
+  }
+  return {{"host", host_name()},
+          {"directory", directory.string()},
+          {"inode", info.st_ino},
+          {"system_identifier", std::to_string(system_identifier)}};
+}
+
+struct Taken {
+  postgres::BackupResult result;
+  nlohmann::json how = nlohmann::json::object();
+};
+
+Taken read_files(const Context& c, vault::SnapshotWriter& writer, vault::Chunks& chunks,
+                 bool reread) {
+  const auto config = postgres_config(c.config);
+  const auto& directory = c.config.postgres->data_directory;
+  const auto place = place_of(directory, postgres::identify(config, c.cancel).system_identifier);
+  FilesToSnapshot sink(writer, c.clock, reread ? nullptr : find_earlier(chunks, "postgres", place));
+  Taken out;
+  out.result = postgres::take_file_backup(config, {}, directory, sink, c.cancel, tell_progress(c));
+  auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  c.reporter.note(fmt::format("{:.1f} MB of {:.1f} MB did not change since the last point",
+                              megabytes(sink.unread().value), megabytes(out.result.bytes.value)));
+  out.how = {{"read_from", place}, {"bytes_unread", sink.unread().value}};
+  return out;
+}
+
+Taken read_stream(const Context& c, vault::SnapshotWriter& writer) {
+  FilesToSnapshot sink(writer, c.clock);
+  return {
+      postgres::take_base_backup(postgres_config(c.config), {}, sink, c.cancel, tell_progress(c))};
+}
+
+}  // namespace
+
+nlohmann::json snapshot_postgres(const Context& c, vault::Chunks& chunks, const std::string& point,
+                                 bool reread) {
+  vault::SnapshotWriter writer(chunks, "postgres-base");
+  const auto [result, how] = c.config.postgres->read_files ? read_files(c, writer, chunks, reread)
+                                                           : read_stream(c, writer);
+  auto document = describe_backup(result);
+  document.update(how);
   document["point"] = point;
   document["snapshot"] = writer.finish(document).hex();
-  auto wal = wal_log_name({result.system_identifier, result.start_timeline});
+  const auto wal = wal_log_name({result.system_identifier, result.start_timeline});
   auto start = postgres::segment_start(result.start_lsn, result.wal_segment_size);
   document["logs"] = nlohmann::json::array(
       {{{"log", wal.value}, {"position", start.value}, {"until", result.stop_lsn.value}}});

@@ -123,6 +123,22 @@ struct Chunks::Impl {
     return pending.insert(ref.digest).second;
   }
 
+  bool use_all(std::span<const ChunkRef> refs) {
+    std::lock_guard lock(mutex);
+    std::vector<std::uint32_t> packs;
+    ByteCount bytes;
+    for (const auto& ref : refs) {
+      const auto place = loaded().find(ref.digest);
+      if (!place) return false;
+      packs.push_back(place->pack);
+      bytes = bytes + ref.size.value;
+    }
+    for (auto pack : packs) use(pack);
+    stats.chunks += refs.size();
+    stats.bytes = stats.bytes + bytes.value;
+    return true;
+  }
+
   void count_new(const ChunkRef& ref, std::size_t stored) {
     std::lock_guard lock(mutex);
     ++stats.new_chunks;
@@ -322,6 +338,10 @@ std::future<ChunkRef> Chunks::put_later(std::string bytes) {
   return impl_->pool.later<ChunkRef>([impl = impl_.get(), bytes = std::move(bytes)]() mutable {
     return impl->put(std::move(bytes));
   });
+}
+
+bool Chunks::use(std::span<const ChunkRef> refs) {
+  return impl_->use_all(refs);
 }
 
 void Chunks::flush() {

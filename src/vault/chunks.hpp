@@ -63,6 +63,9 @@ class Chunks {
   ChunkRef put(std::string bytes);
   // The same on a thread of the pool; blocks while 2 * threads are under way.
   std::future<ChunkRef> put_later(std::string bytes);
+  // What lies in packs already, as if it had been put. False, and nothing is counted, when one of
+  // them does not.
+  bool use(std::span<const ChunkRef> refs);
   // All that was put and whose future was there before is durable when it returns.
   void flush();
 

@@ -34,17 +34,27 @@ struct SnapshotOptions {
 // rest.
 enum class Cut { by_content, aligned };
 
+// What a file system told of a file before it was read. As long as it tells the same, and the file
+// has the same size, its data is the same: who sets one has seen to it that every later change
+// gives another time (docs/postgres-files.md).
+struct FileStamp {
+  std::uint64_t inode = 0;
+  std::int64_t changed = 0;  // of the inode (ctime); nanoseconds since 1970
+  friend auto operator<=>(const FileStamp&, const FileStamp&) = default;
+};
+
 // Paths are relative, '/'-separated, at most 4096 bytes, without empty, "." or ".." segments and
 // without NUL: the writer refuses others, and so does the reader.
 struct Entry {
   enum class Type { directory, symlink, file };
   Type type = Type::file;
   std::string path;
-  std::uint32_t mode = 0;        // permission bits; 0777 for symlinks
-  Timestamp mtime;               // files only
-  std::string target;            // symlinks only, as it was read
-  ByteCount size;                // files only
-  std::vector<ChunkRef> chunks;  // files only: their data in order, 36 bytes a MiB
+  std::uint32_t mode = 0;          // permission bits; 0777 for symlinks
+  Timestamp mtime;                 // files only
+  std::string target;              // symlinks only, as it was read
+  ByteCount size;                  // files only
+  std::optional<FileStamp> stamp;  // files only, and not of each
+  std::vector<ChunkRef> chunks;    // files only: their data in order, 36 bytes a MiB
 };
 
 // Writes a tree, front to back. One thread at a time. Nothing can be seen before finish(); what
@@ -61,12 +71,16 @@ class SnapshotWriter {
   void add_directory(const std::string& path, std::uint32_t mode);
   void add_symlink(const std::string& path, const std::string& target);
   void begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
-                  Cut cut = Cut::by_content);
+                  Cut cut = Cut::by_content, std::optional<FileStamp> stamp = {});
   void data(std::string_view bytes);  // of the file begun; pieces of any size
   void end_file();
   // A whole small file.
   void add_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
                 std::string_view bytes);
+
+  // A file as another snapshot of the vault has it, without its data. False, and nothing was done,
+  // when some of that is not there any more.
+  bool add_known_file(const Entry& file);
 
   // Waits until all chunks are durable, then writes the root: the snapshot exists.
   SnapshotId finish(const nlohmann::json& meta);

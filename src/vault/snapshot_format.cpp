@@ -7,7 +7,14 @@
 namespace lifeboat::vault {
 namespace {
 
-enum Record : std::uint8_t { kDirectory = 1, kSymlink = 2, kFile = 3, kChunk = 4, kEnd = 5 };
+enum Record : std::uint8_t {
+  kDirectory = 1,
+  kSymlink = 2,
+  kFile = 3,
+  kChunk = 4,
+  kEnd = 5,
+  kStamp = 6
+};
 
 void append_string(std::string& out, std::string_view text) {
   append_le<std::uint16_t>(out, static_cast<std::uint16_t>(text.size()));
@@ -60,6 +67,13 @@ std::string encode_file(const std::string& path, std::uint32_t mode, Timestamp m
   return out;
 }
 
+std::string encode_stamp(const FileStamp& stamp) {
+  std::string out(1, static_cast<char>(kStamp));
+  append_le<std::uint64_t>(out, stamp.inode);
+  append_le<std::int64_t>(out, stamp.changed);
+  return out;
+}
+
 std::string encode_chunk(const ChunkRef& ref) {
   std::string out(1, static_cast<char>(kChunk));
   out.append(reinterpret_cast<const char*>(ref.digest.bytes.data()), ref.digest.bytes.size());
@@ -102,6 +116,10 @@ void EntryParser::record(PageReader& reader) {
       entry.mode = reader.le<std::uint32_t>();
       entry.mtime = Timestamp(reader.le<std::int64_t>());
       return begin(std::move(entry));
+    case kStamp: {
+      auto inode = reader.le<std::uint64_t>();
+      return add_stamp({inode, reader.le<std::int64_t>()});
+    }
     case kChunk: {
       ChunkRef ref;
       std::memcpy(ref.digest.bytes.data(), reader.take(32).data(), 32);
@@ -124,6 +142,11 @@ void EntryParser::begin(Entry entry) {
   } else {
     visit_(entry);
   }
+}
+
+void EntryParser::add_stamp(const FileStamp& stamp) {
+  if (!file_ || file_->stamp || !file_->chunks.empty()) corrupt("a stamp that belongs to no file");
+  file_->stamp = stamp;
 }
 
 void EntryParser::add_chunk(const ChunkRef& ref) {

@@ -16,8 +16,9 @@ bool valid_path(std::string_view path);
 std::string encode_directory(const std::string& path, std::uint32_t mode);
 std::string encode_symlink(const std::string& path, const std::string& target);
 std::string encode_file(const std::string& path, std::uint32_t mode, Timestamp mtime);
-std::string encode_chunk(const ChunkRef& ref);  // of the file before it
-std::string encode_end(ByteCount size);         // of the file before it
+std::string encode_stamp(const FileStamp& stamp);  // of the file before it
+std::string encode_chunk(const ChunkRef& ref);     // likewise
+std::string encode_end(ByteCount size);            // likewise
 
 // Puts entries together again, page by page. Throws Error(corrupt) that names the snapshot for
 // every list that a writer does not write.
@@ -32,6 +33,7 @@ class EntryParser {
  private:
   void record(class PageReader& reader);
   void begin(Entry entry);
+  void add_stamp(const FileStamp& stamp);
   void add_chunk(const ChunkRef& ref);
   void end_file(ByteCount size);
   [[noreturn]] void corrupt(const std::string& what) const;

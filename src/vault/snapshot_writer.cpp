@@ -179,13 +179,13 @@ void SnapshotWriter::add_symlink(const std::string& path, const std::string& tar
 }
 
 void SnapshotWriter::begin_file(const std::string& path, std::uint32_t mode, Timestamp mtime,
-                                Cut cut) {
+                                Cut cut, std::optional<FileStamp> stamp) {
   impl_->begin_entry(path);
   impl_->in_file = true;
   impl_->cut = cut;
   impl_->chunker.begin();
   impl_->file_size = 0;
-  impl_->add({encode_file(path, mode, mtime), {}});
+  impl_->add({encode_file(path, mode, mtime) + (stamp ? encode_stamp(*stamp) : ""), {}});
 }
 
 void SnapshotWriter::data(std::string_view bytes) {
@@ -200,6 +200,17 @@ void SnapshotWriter::add_file(const std::string& path, std::uint32_t mode, Times
   begin_file(path, mode, mtime);
   data(bytes);
   end_file();
+}
+
+bool SnapshotWriter::add_known_file(const Entry& file) {
+  if (!impl_->chunks.use(file.chunks)) return false;
+  begin_file(file.path, file.mode, file.mtime, Cut::by_content, file.stamp);
+  for (const auto& chunk : file.chunks) {
+    impl_->file_size += chunk.size.value;
+    impl_->add({encode_chunk(chunk), {}});
+  }
+  end_file();
+  return true;
 }
 
 SnapshotId SnapshotWriter::finish(const nlohmann::json& meta) {

@@ -7,6 +7,7 @@
 
 #include "ledger.hpp"
 #include "local_server.hpp"
+#include "postgres/control_file.hpp"
 #include "postgres/restore.hpp"
 #include "postgres/server.hpp"
 #include "postgres/wal_file.hpp"

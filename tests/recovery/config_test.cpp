@@ -55,6 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"vault: s3://abc\ns3:\n  object_lock: {mode: compliance}\nkafka:\n"
               "  bootstrap: [a:1]\n",
               3, "'retain' is missing"},
+        Wrong{"vault: /v\npostgres:\n  url: x\n  read_files: true\n", 4,
+              "'read_files' needs 'data_directory'"},
         Wrong{"vault: /v\nkafka: yes\n", 2, "must be a mapping"},
         Wrong{"vault: [a]\nkafka:\n  bootstrap: [a:1]\n", 1, "'vault' must be a text"},
         Wrong{"vault: /v\nflush_interval: soon\nkafka:\n  bootstrap: [a:1]\n", 2,

@@ -1,5 +1,6 @@
 #include "vault/snapshot.hpp"
 
+#include "vault/earlier_snapshot.hpp"
 #include "vault/snapshot_format.hpp"
 #include "vault_fixture.hpp"
 
@@ -13,6 +14,11 @@ struct SnapshotTest : VaultTest {
     options.sizes = {256, 512, 1024};
     options.page_size = ByteCount(200);
     return options;
+  }
+  std::uint64_t page_bytes(const SnapshotId& id) {
+    std::uint64_t sum = 0;
+    for (const auto& page : SnapshotReader(vault, id).pages()) sum += page.size.value;
+    return sum;
   }
   std::string content(const SnapshotReader& reader, const Entry& entry) {
     std::string out;
@@ -157,6 +163,83 @@ TEST_P(SnapshotTest, MisuseIsToldApart) {
   EXPECT_THROW(writer.finish({}), Error);
 }
 
+TEST_P(SnapshotTest, AFileThatIsKnownNeedsNoData) {
+  const std::string large = noise(12'345, 9);
+  auto first = [&] {
+    SnapshotWriter writer(vault, "t", small());
+    writer.begin_file("a", 0640, Timestamp(7), Cut::aligned, FileStamp{11, -5});
+    writer.data(large);
+    writer.end_file();
+    writer.add_file("b", 0600, Timestamp(1), "no stamp");
+    return writer.finish({});
+  }();
+  Chunks chunks(vault);
+  SnapshotWriter again(chunks, "t", small());
+  EarlierSnapshot earlier(chunks, snapshot_name(vault, first));
+  const auto* a = earlier.find("a");
+  ASSERT_NE(a, nullptr);
+  EXPECT_EQ(a->stamp, (FileStamp{11, -5}));
+  EXPECT_TRUE(again.add_known_file(*a));
+  const auto* b = earlier.find("b");
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(b->stamp, std::nullopt);
+  EXPECT_TRUE(again.add_known_file(*b));
+  EXPECT_EQ(again.finish({}), first);
+  EXPECT_EQ(again.stats().new_chunks, 0u);
+  EXPECT_EQ(again.stats().bytes.value,
+            SnapshotReader(vault, first).bytes().value + page_bytes(first));
+  EXPECT_FALSE(chunks.used_packs().empty());  // locks and prune look at these
+}
+
+TEST_P(SnapshotTest, AFileOfWhichAChunkIsGoneIsNotKnown) {
+  Chunks chunks(vault);
+  SnapshotWriter writer(chunks, "t", small());
+  auto there = chunks.put("there");
+  chunks.flush();
+  Entry file;
+  file.path = "f";
+  file.chunks = {there, {sha256("gone"), ByteCount(4)}};
+  file.size = ByteCount(9);
+  const auto before = chunks.stats().chunks;
+  EXPECT_FALSE(writer.add_known_file(file));
+  EXPECT_EQ(chunks.stats().chunks, before);
+  writer.add_file("f", 0600, Timestamp(0), "theregone");  // as if nothing had been tried
+  SnapshotReader reader(vault, writer.finish({}));
+  EXPECT_EQ(reader.read_small("f"), "theregone");
+}
+
+TEST_P(SnapshotTest, WhatWasThereIsFoundInTheOrderOfAWalk) {
+  SnapshotWriter writer(vault, "t", small());
+  const std::vector<std::string> paths = {"a", "a/b", "a/b/c", "a.c", "a0", "b/1", "b/10", "b/2"};
+  for (const auto& path : paths) writer.add_file(path, 0600, Timestamp(0), path);
+  auto id = writer.finish({});
+  ASSERT_GT(SnapshotReader(vault, id).pages().size(), 1u);
+  Chunks chunks(vault);
+  EarlierSnapshot all(chunks, snapshot_name(vault, id));
+  for (const auto& path : paths) {
+    const auto* found = all.find(path);
+    ASSERT_NE(found, nullptr) << path;
+    EXPECT_EQ(found->path, path);
+  }
+  EXPECT_EQ(all.find("z"), nullptr);
+  EarlierSnapshot some(chunks, snapshot_name(vault, id));
+  EXPECT_EQ(some.find("a/a"), nullptr);
+  EXPECT_EQ(some.find("a/d"), nullptr);
+  ASSERT_NE(some.find("b/10"), nullptr);
+  EXPECT_EQ(some.find("b/11"), nullptr);
+  ASSERT_NE(some.find("b/2"), nullptr);
+}
+
+TEST(WalkedBefore, IsTheOrderOfParts) {
+  const std::vector<std::string> sorted = {"",    "a",   "a/", "a/b", "a/b/c",  "a/b.c",
+                                           "a b", "a.c", "a0", "b",   "b/\x01", "b/\xff"};
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    for (std::size_t j = 0; j < sorted.size(); ++j) {
+      EXPECT_EQ(walked_before(sorted[i], sorted[j]), i < j) << sorted[i] << " " << sorted[j];
+    }
+  }
+}
+
 TEST_P(SnapshotTest, AMissingOneIsNamed) {
   SnapshotId id{sha256("none")};
   auto error = error_of([&] { SnapshotReader(vault, id); });
@@ -170,12 +253,15 @@ TEST(EntryParser, HostileListsAreCorrupt) {
   std::string chunk = encode_chunk({sha256("x"), ByteCount(1)});
   std::string end = encode_end(ByteCount(1));
   std::vector<std::string> bad = {
-      "\x09",                                            // unknown record
-      chunk,                                             // of no file
-      end,                                               // of no file
-      file,                                              // without an end
-      file + file,                                       // inside another
-      file + chunk + encode_end(ByteCount(2)),           // wrong size
+      "\x09",                                     // unknown record
+      chunk,                                      // of no file
+      end,                                        // of no file
+      file,                                       // without an end
+      file + file,                                // inside another
+      file + chunk + encode_end(ByteCount(2)),    // wrong size
+      encode_stamp({1, 2}) + file + chunk + end,  // a stamp of no file
+      file + chunk + encode_stamp({1, 2}) + end,  // after its data
+      file + encode_stamp({1, 2}) + encode_stamp({1, 2}) + chunk + end,
       file + encode_chunk({sha256("x"), ByteCount(0)}),  // sizes that none has
       file + encode_chunk({sha256("x"), ByteCount(0xffffffff)}),
       encode_directory("../x", 0700),

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/types.hpp"
+
+namespace lifeboat::postgres {
+
+// global/pg_control of a stopped or running cluster (PostgreSQL 15 and 16 on a 64-bit machine).
+struct ControlFile {
+  std::uint64_t system_identifier = 0;
+  bool shut_down = false;  // cleanly
+  Lsn checkpoint;
+  Lsn redo;
+  TimelineId timeline;
+  ByteCount wal_segment_size;
+  bool data_checksums = false;
+  std::string bytes;  // the file itself
+};
+
+// Checked: checksum; Error(corrupt), unsupported for another version, not_found when it is not
+// there. While a server runs it may be met half written, which is corrupt too: read it again.
+ControlFile read_control(const std::filesystem::path& directory);
+
+}  // namespace lifeboat::postgres
