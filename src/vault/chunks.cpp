@@ -42,6 +42,7 @@ struct HashDigest {
 
 constexpr std::size_t kBuffersKept = 48;
 constexpr ByteCount kLargestKept{2u << 20};
+constexpr ByteCount kSmall{256u << 10};
 
 }  // namespace
 
@@ -304,12 +305,18 @@ struct Chunks::Impl {
     }
   }
 
+  // Large buffers are kept and filled again; small chunks, of which many are waiting, take what
+  // they need.
+  std::shared_ptr<std::string> place_for(ByteCount size) {
+    return size < kSmall ? std::make_shared<std::string>() : contents.take();
+  }
+
   // nullptr: it is not whole.
   Content open_in(const ChunkRun& run, const WantedChunk& chunk, std::string& stored,
                   const PackInfo& pack, const ObjectSeal* seal, const ChunkRef& ref) {
     auto at = chunk.place.offset - run.offset.value;
     if (at + chunk.place.stored > stored.size()) return nullptr;
-    auto content = contents.take();
+    auto content = place_for(ref.size);
     try {
       open_packed_chunk(seal, pack.name, packed(ref, chunk.place),
                         std::span(stored).subspan(at, chunk.place.stored), *content);

@@ -16,7 +16,7 @@ void ReadAhead::add(const Entry& entry) {
   entries_.push_back({entry});
   for (const auto& chunk : entry.chunks) {
     wanted_.push_back(chunk);
-    wanted_bytes_ += chunk.size.value;
+    wanted_bytes_ += cost(chunk.size);
   }
   while (wanted_bytes_ >= kAtOnce.value || entries_.size() > kMostEntries) {
     if (may_ask()) {
@@ -44,15 +44,15 @@ bool ReadAhead::may_ask() const {
 void ReadAhead::ask() {
   std::vector<ChunkRef> refs;
   for (std::uint64_t bytes = 0; !wanted_.empty(); wanted_.pop_front()) {
-    bytes += wanted_.front().size.value;
+    bytes += cost(wanted_.front().size);
     if (bytes > kAtOnce.value && !refs.empty()) break;
     refs.push_back(wanted_.front());
   }
   auto contents = chunks_.get_later(refs);
   for (std::size_t i = 0; i < refs.size(); ++i) {
     asked_.push_back({refs[i].size, std::move(contents[i])});
-    asked_bytes_ += refs[i].size.value;
-    wanted_bytes_ -= refs[i].size.value;
+    asked_bytes_ += cost(refs[i].size);
+    wanted_bytes_ -= cost(refs[i].size);
   }
 }
 
@@ -73,7 +73,7 @@ Chunks::Content ReadAhead::next(const Entry& entry) {
   if (asked_.empty()) ask();
   auto content = while_doing("reading '" + entry.path + "' of snapshot " + snapshot_,
                              [&] { return asked_.front().content.get(); });
-  asked_bytes_ -= asked_.front().size.value;
+  asked_bytes_ -= cost(asked_.front().size);
   asked_.pop_front();
   return content;
 }

@@ -8,11 +8,13 @@
 namespace lifeboat::vault {
 
 // Gives entries and their files' data to a sink, in order, while what comes next is read. For one
-// thread. Memory: kAhead of content (or one chunk), the chunk lists of the files begun.
+// thread. Memory: kAhead of content (or one chunk) with what a promise for each chunk takes, the chunk
+// lists of the files begun.
 class ReadAhead {
  public:
   static constexpr ByteCount kAhead{48u << 20};
   static constexpr ByteCount kAtOnce{16u << 20};  // asked for by one call
+  static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
 
   // `snapshot`: its name, for errors.
   ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink);
@@ -31,6 +33,7 @@ class ReadAhead {
     std::future<Chunks::Content> content;
   };
 
+  static std::uint64_t cost(ByteCount chunk) { return chunk.value + kEach.value; }
   bool may_ask() const;
   void ask();
   void step();
@@ -41,7 +44,7 @@ class ReadAhead {
   EntrySink& sink_;
   std::deque<Waiting> entries_;
   std::deque<ChunkRef> wanted_;  // of entries_, not asked for
-  std::uint64_t wanted_bytes_ = 0;
+  std::uint64_t wanted_bytes_ = 0;  // kEach of each chunk is counted with them
   std::deque<Asked> asked_;
   std::uint64_t asked_bytes_ = 0;
 };

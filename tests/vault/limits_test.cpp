@@ -1,5 +1,7 @@
 // What happens at the limits: memory stays a number, a full disk is an error that a later run
 // cures.
+#include <sys/resource.h>
+
 #include <fstream>
 
 #include "store/full_store.hpp"
@@ -34,6 +36,13 @@ void expect_memory(std::uint64_t most, const std::function<void()>& body) {
   });
 }
 
+struct CountingSink : EntrySink {
+  void begin(const Entry&) override {}
+  void data(std::string_view piece) override { bytes += piece.size(); }
+  void end_file() override {}
+  std::uint64_t bytes = 0;
+};
+
 TEST(Limits, ALargeSnapshotNeedsLittleMemory) {
   store::TemporaryDirectory directory;
   expect_memory(176 * kMiB, [&] {
@@ -54,6 +63,34 @@ TEST(Limits, ALargeSnapshotNeedsLittleMemory) {
       reader.read_file(entry, [&](std::string_view bytes) { size += bytes.size(); });
     });
     if (size != 400 * kMiB) throw std::runtime_error("not all came back");
+  });
+}
+
+// Each takes room of its own on the way, however small it is.
+TEST(Limits, ManySmallChunksNeedLittleMemory) {
+  store::TemporaryDirectory directory;
+  expect_memory(176 * kMiB, [&] {
+    // Address space counts too: a machine may not lend what it does not have.
+    const rlimit most{1024 * kMiB, 1024 * kMiB};
+    if (::setrlimit(RLIMIT_AS, &most) != 0) throw std::runtime_error("cannot limit memory");
+    store::DirectoryStore disk(directory.path());
+    Random random(1);
+    Vault vault = Vault::create(disk, Clock::real(), random);
+    SnapshotOptions options;
+    options.chunk_size = ByteCount(16);
+    options.chunks.threads = 2;
+    SnapshotWriter writer(vault, "small", options);
+    constexpr int kFiles = 200;
+    const std::string content = noise(16 * 1024, 1);
+    for (int i = 0; i < kFiles; ++i) {
+      writer.begin_file(std::to_string(i), 0600, Timestamp(0), Cut::aligned);
+      writer.data(content);
+      writer.end_file();
+    }
+    SnapshotReader reader(vault, writer.finish({}));
+    CountingSink sink;
+    reader.read_tree(sink);
+    if (sink.bytes != kFiles * content.size()) throw std::runtime_error("not all came back");
   });
 }
 
