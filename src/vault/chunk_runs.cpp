@@ -13,10 +13,8 @@ class Planner {
     const auto& place = chunk.place;
     const std::uint64_t end = std::uint64_t{place.offset} + place.stored;
     const bool again = !runs_.empty() && runs_.back().chunks.back().place == place;
-    if (!again) content_ += chunk.size.value;
     if (!again && !fits(place, end)) {
       runs_.push_back({place.pack, ByteCount(place.offset), ByteCount(0), {}});
-      content_ = chunk.size.value;
     }
     auto& run = runs_.back();
     run.length = ByteCount(end - run.offset.value);
@@ -29,12 +27,11 @@ class Planner {
     if (runs_.empty() || runs_.back().pack != place.pack) return false;
     const auto& run = runs_.back();
     return place.offset - (run.offset.value + run.length.value) <= limits_.gap.value &&
-           end - run.offset.value <= limits_.most.value && content_ <= limits_.most.value;
+           end - run.offset.value <= limits_.most.value;
   }
 
   const RunLimits& limits_;
   std::vector<ChunkRun> runs_;
-  std::uint64_t content_ = 0;  // of the last run
 };
 
 std::size_t first_number(const ChunkRun& run) {

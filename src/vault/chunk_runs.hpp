@@ -12,7 +12,6 @@ namespace lifeboat::vault {
 struct WantedChunk {
   std::size_t number = 0;  // in the order in which they were asked for
   PackPlace place;
-  ByteCount size;  // of its content
 };
 
 // Chunks that are read at once: [offset, offset + length) of a pack.
@@ -25,7 +24,7 @@ struct ChunkRun {
 
 struct RunLimits {
   ByteCount gap{256u << 10};  // what lies between two chunks may be read in vain
-  ByteCount most{8u << 20};   // of a run's length, and of its content; one chunk may be larger
+  ByteCount most{8u << 20};   // of a run's length; one chunk may be larger
 };
 
 // Who asks a store pays for each call: chunks that lie near each other are read by one. The run

@@ -43,8 +43,19 @@ struct HashDigest {
 constexpr std::size_t kBuffersKept = 48;
 constexpr ByteCount kLargestKept{2u << 20};
 constexpr ByteCount kSmall{256u << 10};
+constexpr ByteCount kOpenedAtOnce{4u << 20};
 
 }  // namespace
+
+// Part of a pack. `bytes` are there, or known not to be ("", when the pack is gone), when `read`
+// is.
+struct StoredRun {
+  PackInfo pack;
+  ByteCount offset;
+  std::shared_future<void> read;
+  std::optional<ObjectSeal> seal;
+  std::string bytes;
+};
 
 struct Chunks::Impl {
   Vault vault;
@@ -223,86 +234,104 @@ struct Chunks::Impl {
 
   // --- many at a time
 
-  struct Asked {
-    ChunkRef ref;
+  std::vector<Coming> fetch(std::span<const ChunkRef> refs, ByteCount most) {
+    auto [coming, wanted] = choose(refs, most);
+    for (auto& run : plan_runs(std::move(wanted))) {
+      auto stored = std::make_shared<StoredRun>();
+      {
+        std::lock_guard lock(mutex);
+        stored->pack = index->packs()[run.pack];
+      }
+      stored->offset = run.offset;
+      stored->read = pool.later<void>([this, stored = stored.get(), keep = stored,
+                                       length = run.length] { read_run(*stored, length); })
+                         .share();
+      const WantedChunk* before = nullptr;
+      for (const auto& chunk : run.chunks) {
+        auto& one = coming[chunk.number];
+        one.run = stored;
+        if (before != nullptr && before->place == chunk.place) {
+          one.again = coming[before->number].again = true;
+        }
+        before = &chunk;
+      }
+    }
+    return std::move(coming);
+  }
+
+  std::pair<std::vector<Coming>, std::vector<WantedChunk>> choose(std::span<const ChunkRef> refs,
+                                                                  ByteCount most) {
+    std::lock_guard lock(mutex);
+    std::vector<Coming> coming;
+    std::vector<WantedChunk> wanted;
+    std::uint64_t bytes = 0;
+    for (const auto& ref : refs) {
+      Coming one{ref, nullptr, {}};
+      if (auto place = loaded().find(ref.digest); place && ref.size <= kMaxChunk) {
+        if (coming.empty() || coming.back().place != *place) bytes += place->stored;
+        one.place = *place;
+        if (bytes > most.value && !coming.empty()) break;
+        wanted.push_back({coming.size(), *place});
+      }
+      coming.push_back(one);
+    }
+    return {std::move(coming), std::move(wanted)};
+  }
+
+  void read_run(StoredRun& run, ByteCount length) {
+    run.seal = seal_of(run.pack);
+    run.bytes = vault.store().get_range(run.pack.name, run.offset, length).value_or("");
+  }
+
+  struct Opening {
+    Coming chunk;
     std::promise<Content> content;
   };
 
-  std::vector<std::future<Content>> get_later(std::span<const ChunkRef> refs) {
-    auto asked = std::make_shared<std::vector<Asked>>(refs.size());
+  // Several small ones are one job; one that follows itself is opened once.
+  std::vector<std::future<Content>> open_later(std::vector<Coming> coming) {
     std::vector<std::future<Content>> out;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-      (*asked)[i].ref = refs[i];
-      out.push_back((*asked)[i].content.get_future());
+    auto group = std::make_shared<std::vector<Opening>>();
+    std::uint64_t bytes = 0;
+    auto hand_over = [&] {
+      if (group->empty()) return;
+      pool.later<void>([this, group] { open_all(*group); });
+      group = std::make_shared<std::vector<Opening>>();
+      bytes = 0;
+    };
+    for (auto& one : coming) {
+      const bool repeated = !group->empty() && group->back().chunk.ref == one.ref;
+      if (!repeated && bytes + one.ref.size.value > kOpenedAtOnce.value) hand_over();
+      if (!repeated) bytes += one.ref.size.value;
+      group->push_back({std::move(one), {}});
+      out.push_back(group->back().content.get_future());
     }
-    auto [runs, packs, nowhere] = plan(refs);
-    for (auto i : nowhere) {
-      pool.later<void>([this, asked, i] { give_alone((*asked)[i]); });
-    }
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      pool.later<void>([this, asked, run = std::move(runs[i]), pack = std::move(packs[i])] {
-        read_run(run, pack, *asked);
-      });
-    }
+    hand_over();
     return out;
   }
 
-  struct Plan {
-    std::vector<ChunkRun> runs;
-    std::vector<PackInfo> packs;       // of each run
-    std::vector<std::size_t> nowhere;  // the index has no place of these
-  };
-  Plan plan(std::span<const ChunkRef> refs) {
-    std::lock_guard lock(mutex);
-    Plan out;
-    std::vector<WantedChunk> wanted;
-    for (std::size_t i = 0; i < refs.size(); ++i) {
-      auto place = loaded().find(refs[i].digest);
-      if (place && refs[i].size <= kMaxChunk) {
-        wanted.push_back({i, *place, refs[i].size});
-      } else {
-        out.nowhere.push_back(i);
-      }
-    }
-    out.runs = plan_runs(std::move(wanted));
-    for (const auto& run : out.runs) out.packs.push_back(index->packs()[run.pack]);
-    return out;
-  }
-
-  void give_alone(Asked& asked) {
-    try {
-      asked.content.set_value(std::make_shared<const std::string>(get(asked.ref)));
-    } catch (...) {
-      asked.content.set_exception(std::current_exception());
-    }
-  }
-
-  // A chunk that is not whole here may be so in another pack: get() looks.
-  void read_run(const ChunkRun& run, const PackInfo& pack, std::vector<Asked>& asked) {
-    std::string stored;
-    try {
-      stored = vault.store().get_range(pack.name, run.offset, run.length).value_or("");
-    } catch (...) {
-      for (const auto& chunk : run.chunks) {
-        asked[chunk.number].content.set_exception(std::current_exception());
-      }
-      return;
-    }
-    auto seal = seal_of(pack);
-    std::optional<ChunkRef> before;
+  void open_all(std::vector<Opening>& group) {
     Content content;
-    for (const auto& chunk : run.chunks) {
-      auto& one = asked[chunk.number];
-      if (before != one.ref) {  // else it is wanted twice, and open already
-        content = open_in(run, chunk, stored, pack, seal ? &*seal : nullptr, one.ref);
-        before = one.ref;
-      }
-      if (content) {
+    const ChunkRef* before = nullptr;
+    for (auto& one : group) {
+      try {
+        if (before == nullptr || *before != one.chunk.ref) content = open_one(one.chunk);
         one.content.set_value(content);
-      } else {
-        give_alone(one);
+        before = &one.chunk.ref;
+      } catch (...) {
+        before = nullptr;
+        one.content.set_exception(std::current_exception());
       }
     }
+  }
+
+  // One that is not whole here may be so in another pack: get() looks.
+  Content open_one(const Coming& chunk) {
+    if (chunk.run) {
+      chunk.run->read.get();
+      if (auto content = open_in(*chunk.run, chunk)) return content;
+    }
+    return std::make_shared<const std::string>(get(chunk.ref));
   }
 
   // Large buffers are kept and filled again; small chunks, of which many are waiting, take what
@@ -311,15 +340,21 @@ struct Chunks::Impl {
     return size < kSmall ? std::make_shared<std::string>() : contents.take();
   }
 
-  // nullptr: it is not whole.
-  Content open_in(const ChunkRun& run, const WantedChunk& chunk, std::string& stored,
-                  const PackInfo& pack, const ObjectSeal* seal, const ChunkRef& ref) {
-    auto at = chunk.place.offset - run.offset.value;
-    if (at + chunk.place.stored > stored.size()) return nullptr;
-    auto content = place_for(ref.size);
+  // nullptr: it is not whole. A sealed one is opened where it lies, so one that is wanted again is
+  // copied before.
+  Content open_in(StoredRun& run, const Coming& chunk) {
+    const auto at = chunk.place.offset - run.offset.value;
+    if (at + chunk.place.stored > run.bytes.size()) return nullptr;
+    auto stored = std::span(run.bytes).subspan(at, chunk.place.stored);
+    std::string copy;
+    if (chunk.again && run.seal) {
+      copy.assign(stored.begin(), stored.end());
+      stored = copy;
+    }
+    auto content = place_for(chunk.ref.size);
     try {
-      open_packed_chunk(seal, pack.name, packed(ref, chunk.place),
-                        std::span(stored).subspan(at, chunk.place.stored), *content);
+      open_packed_chunk(run.seal ? &*run.seal : nullptr, run.pack.name,
+                        packed(chunk.ref, chunk.place), stored, *content);
     } catch (const std::exception&) {  // get() meets it again, and tells
       return nullptr;
     }
@@ -360,8 +395,12 @@ std::string Chunks::get(const ChunkRef& ref) {
   return impl_->get(ref);
 }
 
-std::vector<std::future<Chunks::Content>> Chunks::get_later(std::span<const ChunkRef> refs) {
-  return impl_->get_later(refs);
+std::vector<Chunks::Coming> Chunks::fetch(std::span<const ChunkRef> refs, ByteCount most) {
+  return impl_->fetch(refs, most);
+}
+
+std::vector<std::future<Chunks::Content>> Chunks::open_later(std::vector<Coming> coming) {
+  return impl_->open_later(std::move(coming));
 }
 
 bool Chunks::has(const Digest& digest) {

@@ -16,6 +16,8 @@
 
 namespace lifeboat::vault {
 
+struct StoredRun;
+
 // A piece of content: known by the SHA-256 of its uncompressed bytes, stored once.
 struct ChunkRef {
   Digest digest;
@@ -47,8 +49,8 @@ struct ChunkStats {
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
 // looks again when a chunk is missing. Memory: PackIndex, one and a half packs (what is filled,
 // what is written), at most 2 * threads chunks waiting or being written, and a compressed copy of
-// those being so; of what is read a run (at most 8 MiB) for each thread, and what was asked for and
-// not taken. Its threads start when they are needed.
+// those being so; what was fetched and not opened, and what was opened and not taken. Its threads
+// start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
@@ -71,10 +73,21 @@ class Chunks {
 
   // Error(not_found) when it is missing, Error(corrupt) when it is not what its name says.
   std::string get(const ChunkRef& ref);
-  // All of them, in this order, on threads of the pool; those that lie near each other are read by
-  // one call to the store (chunk_runs.hpp). Blocks while 2 * threads reads are under way.
+  // A chunk on its way out of the store, as it lies there. To be opened once.
+  struct Coming {
+    ChunkRef ref;
+    std::shared_ptr<StoredRun> run;  // nullptr: no pack is known to have it
+    PackPlace place;
+    bool again = false;  // another one of the run has the same place
+  };
+  // Begins to read the first of them, those that lie near each other by one call to the store
+  // (chunk_runs.hpp): as many as take `most` bytes there, and one at least. Blocks while 2 *
+  // threads jobs are under way.
+  std::vector<Coming> fetch(std::span<const ChunkRef> refs, ByteCount most);
+  // Opens and compares them on threads of the pool; what get() would throw comes from the future.
+  // Blocks likewise.
   using Content = std::shared_ptr<const std::string>;
-  std::vector<std::future<Content>> get_later(std::span<const ChunkRef> refs);
+  std::vector<std::future<Content>> open_later(std::vector<Coming> coming);
   bool has(const Digest& digest);
 
   ChunkStats stats() const;

@@ -5,7 +5,8 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kMostEntries = 4096;  // whose chunks are known and not given
+constexpr std::size_t kMostEntries = 4096;  // that were not given yet
+constexpr std::size_t kMostWanted = 16384;  // chunks that were not fetched yet
 
 }  // namespace
 
@@ -14,45 +15,54 @@ ReadAhead::ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink)
 
 void ReadAhead::add(const Entry& entry) {
   entries_.push_back({entry});
-  for (const auto& chunk : entry.chunks) {
-    wanted_.push_back(chunk);
-    wanted_bytes_ += cost(chunk.size);
-  }
-  while (wanted_bytes_ >= kAtOnce.value || entries_.size() > kMostEntries) {
-    if (may_ask()) {
-      ask();
-    } else {
-      step();
-    }
-  }
+  wanted_.insert(wanted_.end(), entry.chunks.begin(), entry.chunks.end());
+  while (wanted_.size() > kMostWanted || entries_.size() > kMostEntries) advance();
 }
 
 void ReadAhead::finish() {
-  while (!entries_.empty()) {
-    if (may_ask()) {
-      ask();
-    } else {
-      step();
-    }
+  while (!entries_.empty()) advance();
+}
+
+void ReadAhead::advance() {
+  if (may_fetch()) return fetch();
+  if (may_open()) return open();
+  step();
+}
+
+bool ReadAhead::may_fetch() const {
+  return !wanted_.empty() && coming_.size() < kMostWanted &&
+         stored_ + kFetched.value <= kStoredAhead.value;
+}
+
+void ReadAhead::fetch() {
+  const std::vector<ChunkRef> refs(
+      wanted_.begin(),
+      wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), kMostWanted)));
+  for (auto& one : chunks_.fetch(refs, kFetched)) {
+    stored_ += one.place.stored;
+    coming_.push_back(std::move(one));
+    wanted_.pop_front();
   }
 }
 
-bool ReadAhead::may_ask() const {
-  return !wanted_.empty() && asked_bytes_ + kAtOnce.value <= kAhead.value;
+bool ReadAhead::may_open() const {
+  return !coming_.empty() && (opened_.empty() || opened_cost_ + kOpened.value <= kAhead.value);
 }
 
-void ReadAhead::ask() {
-  std::vector<ChunkRef> refs;
-  for (std::uint64_t bytes = 0; !wanted_.empty(); wanted_.pop_front()) {
-    bytes += cost(wanted_.front().size);
-    if (bytes > kAtOnce.value && !refs.empty()) break;
-    refs.push_back(wanted_.front());
+void ReadAhead::open() {
+  std::vector<Chunks::Coming> some;
+  std::vector<Opened> described;
+  for (std::uint64_t bytes = 0; !coming_.empty(); coming_.pop_front()) {
+    bytes += cost(coming_.front().ref);
+    if (bytes > kOpened.value && !some.empty()) break;
+    described.push_back({cost(coming_.front().ref), coming_.front().place.stored, {}});
+    some.push_back(std::move(coming_.front()));
   }
-  auto contents = chunks_.get_later(refs);
-  for (std::size_t i = 0; i < refs.size(); ++i) {
-    asked_.push_back({refs[i].size, std::move(contents[i])});
-    asked_bytes_ += cost(refs[i].size);
-    wanted_bytes_ -= cost(refs[i].size);
+  auto contents = chunks_.open_later(std::move(some));
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    opened_cost_ += described[i].cost;
+    described[i].content = std::move(contents[i]);
+    opened_.push_back(std::move(described[i]));
   }
 }
 
@@ -70,11 +80,13 @@ void ReadAhead::step() {
 }
 
 Chunks::Content ReadAhead::next(const Entry& entry) {
-  if (asked_.empty()) ask();
+  if (coming_.empty() && opened_.empty()) fetch();
+  if (opened_.empty()) open();
   auto content = while_doing("reading '" + entry.path + "' of snapshot " + snapshot_,
-                             [&] { return asked_.front().content.get(); });
-  asked_bytes_ -= cost(asked_.front().size);
-  asked_.pop_front();
+                             [&] { return opened_.front().content.get(); });
+  opened_cost_ -= opened_.front().cost;
+  stored_ -= opened_.front().stored;
+  opened_.pop_front();
   return content;
 }
 

@@ -7,13 +7,16 @@
 
 namespace lifeboat::vault {
 
-// Gives entries and their files' data to a sink, in order, while what comes next is read. For one
-// thread. Memory: kAhead of content (or one chunk) with what a promise for each chunk takes, the chunk
-// lists of the files begun.
+// Gives entries and their files' data to a sink, in order, while what comes next is read: first out
+// of the store, as it lies there, far ahead, so that what shrinks much takes few calls; then it is
+// opened, not so far. For one thread. Memory: kAhead of content (or one chunk) with what a promise
+// for each chunk takes, kStoredAhead of what is not opened, the chunk lists of the files begun.
 class ReadAhead {
  public:
   static constexpr ByteCount kAhead{48u << 20};
-  static constexpr ByteCount kAtOnce{16u << 20};  // asked for by one call
+  static constexpr ByteCount kStoredAhead{24u << 20};
+  static constexpr ByteCount kFetched{8u << 20};  // of that, at once
+  static constexpr ByteCount kOpened{8u << 20};   // of content, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
 
   // `snapshot`: its name, for errors.
@@ -28,14 +31,18 @@ class ReadAhead {
     std::size_t given = 0;  // of its chunks
     bool begun = false;
   };
-  struct Asked {
-    ByteCount size;
+  struct Opened {
+    std::uint64_t cost = 0;    // counted in opened_cost_
+    std::uint64_t stored = 0;  // in stored_
     std::future<Chunks::Content> content;
   };
 
-  static std::uint64_t cost(ByteCount chunk) { return chunk.value + kEach.value; }
-  bool may_ask() const;
-  void ask();
+  static std::uint64_t cost(const ChunkRef& chunk) { return chunk.size.value + kEach.value; }
+  void advance();
+  bool may_fetch() const;
+  void fetch();
+  bool may_open() const;
+  void open();
   void step();
   Chunks::Content next(const Entry& entry);
 
@@ -43,10 +50,12 @@ class ReadAhead {
   std::string snapshot_;
   EntrySink& sink_;
   std::deque<Waiting> entries_;
-  std::deque<ChunkRef> wanted_;  // of entries_, not asked for
-  std::uint64_t wanted_bytes_ = 0;  // kEach of each chunk is counted with them
-  std::deque<Asked> asked_;
-  std::uint64_t asked_bytes_ = 0;
+  // The chunks of entries_ that were not given, in order: not fetched, not opened, opened.
+  std::deque<ChunkRef> wanted_;
+  std::deque<Chunks::Coming> coming_;
+  std::deque<Opened> opened_;
+  std::uint64_t stored_ = 0;       // of coming_ and opened_, as they lie in the store
+  std::uint64_t opened_cost_ = 0;  // of opened_
 };
 
 }  // namespace lifeboat::vault

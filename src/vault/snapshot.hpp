@@ -121,7 +121,7 @@ class SnapshotReader {
   // In the order in which they were written. Memory: one page and one entry.
   void for_each(const std::function<void(const Entry&)>& visit) const;
   // All entries with their data. Reads ahead, over the ends of files, what lies near each other at
-  // once. Memory: 48 MiB of content read ahead, and what Chunks states.
+  // once. Memory: that of ReadAhead, and what Chunks states.
   void read_tree(EntrySink& sink) const;
   // The file's data, chunk by chunk. Reads ahead likewise.
   void read_file(const Entry& entry, const std::function<void(std::string_view)>& data) const;

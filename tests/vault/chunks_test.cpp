@@ -84,7 +84,8 @@ TEST_P(ChunksTest, WithoutThreadsItIsTheSame) {
   auto ref = alone.put_later(noise(15'000, 1)).get();
   for (std::uint64_t i = 2; i < 10; ++i) alone.put(noise(5000, i));
   alone.flush();
-  EXPECT_EQ(*alone.get_later(std::span(&ref, 1)).front().get(), noise(15'000, 1));
+  EXPECT_EQ(*alone.open_later(alone.fetch(std::span(&ref, 1), ByteCount(1))).front().get(),
+            noise(15'000, 1));
 }
 
 // What was put before an error may be gone: nobody may go on as if it were there.
