@@ -222,6 +222,45 @@ TEST_F(RealFileBackup, TablespacesComeBack) {
   EXPECT_EQ(restored.value("SELECT sum(i) FROM t"), "1250025000");
 }
 
+TEST_F(RealFileBackup, AStandbysFilesComeBack) {
+  start();
+  RunningReceiver receiver(server_.config(), archive_);
+  Ledger ledger(server_);
+  ledger.wait_for_more(100);
+  LocalServer standby(dir_.path() / "standby");
+  back_up_to(standby.data(), writer_options());
+  std::ofstream(standby.data() / "postgresql.auto.conf", std::ios::app)
+      << "primary_conninfo = '" << server_.config().conninfo
+      << " password=" << LocalServer::kPassword << "'\n";
+  std::ofstream(standby.data() / "standby.signal") << "";
+  standby.start();
+  ledger.wait_for_more(200);
+  const auto reached = current_lsn(server_.config());
+  ASSERT_TRUE(eventually([&] { return current_lsn(standby.config()) >= reached; }));
+  LocalServer restored(dir_.path() / "restored");
+  {
+    DataDirectoryWriter writer(restored.data(), writer_options());
+    IntoDirectory sink(writer);
+    const auto result = take_file_backup(standby.config(), {}, standby.data(), sink, no_cancel());
+    EXPECT_THAT(result.backup_label, HasSubstr("BACKUP FROM: standby"));
+    EXPECT_LT(result.start_lsn, result.stop_lsn);
+    writer.finish();
+  }
+  standby.stop();
+  ledger.wait_for_more(200);
+  const long archived = ledger.acknowledged();
+  wait_for_archive();
+  server_.kill();
+  ledger.stop();
+  receiver.stop();
+  fs::remove(restored.data() / "standby.signal");
+  recover(restored, std::nullopt);
+  const long there = std::stol(restored.value("SELECT count(*) FROM first"));
+  EXPECT_GE(there, archived);
+  EXPECT_EQ(Ledger::compare(restored, there), "");
+  expect_sound(restored);
+}
+
 // What is settled and has the same stamp has the same bytes: the promise that a file is not read
 // for. Every file is read here, between writes of all kinds.
 TEST_F(RealFileBackup, WhatIsSettledAndLooksTheSameIsTheSame) {
