@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/host.hpp"
 #include "recovery/clickhouse_document.hpp"
-#include "vault/object_check.hpp"
+#include "vault/damage.hpp"
 #include "vault/points.hpp"
 
 namespace lifeboat::recovery {
@@ -92,7 +92,7 @@ void verify_files_of(const Context& c, const vault::Vault& vault,
 // The backups' files of every point that is looked at.
 void verify_backup_files(const Context& c, const vault::Vault& vault,
                          const vault::VerifyOptions& options, VerifyResult& result) {
-  if (!result.report.unread.empty()) return;  // the store does not answer
+  if (result.report.stopped) return;  // the store does not answer
   for (const auto& listed : vault::list_points(vault)) {
     if (!listed.point || (options.point && listed.id != *options.point)) continue;
     verify_files_of(c, vault, options, *listed.point, result);

@@ -217,6 +217,36 @@ class Verify:
             self.assertIn("nothing is lost", told["damages"][0]["next"])
             self.assertEqual(told["results"][0]["verdict"], "VERIFIED")
 
+    def test_a_pack_whose_footer_cannot_be_read(self):
+        self.maker.point(SECOND, self.maker.snapshot({"x": b"x"})[0])
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("retention: {keep_last: 5, grace: 1s}\n")
+        name = self.packs["base/4"]
+        path = self.vault / name
+        whole = path.read_bytes()
+        for kept in (whole[:-30] + bytes([whole[-30] ^ 1]) + whole[-29:], whole[:500], b""):
+            with self.subTest(kept=len(kept), of=len(whole)):
+                path.write_bytes(kept)
+                for words in ([], ["--data"]):
+                    told = self.failed(*words)
+                    (damage,) = told["damages"]
+                    self.assertEqual((damage["object"], damage["points"]), (name, [FIRST]))
+                    self.assertIn("(postgres-base) file base/4", damage["hits"][0])
+                    self.assertIn("lifeboat backup", damage["next"])
+                    verdicts = {result["id"]: result["verdict"] for result in told["results"]}
+                    self.assertEqual(verdicts, {FIRST: "FAILED", SECOND: "VERIFIED"})
+                self.assertEqual(self.proof(SECOND)["state"], "VERIFIED")
+                self.assertEqual(self.lifeboat.run("prune", "--wait").code, 0)
+                self.assertTrue(path.exists(), "a point needs what may lie in it")
+        # What it held was stored anew: nothing is lost, and it goes.
+        self.maker.pack(self.files["base/4"])
+        told = self.failed("--data")
+        self.assertEqual([damage["points"] for damage in told["damages"]], [[]])
+        self.assertEqual({result["verdict"] for result in told["results"]}, {"VERIFIED"})
+        self.assertEqual(self.lifeboat.run("prune", "--wait").code, 0)
+        self.assertFalse(path.exists())
+        self.verify("--data")
+
     def test_what_is_missing(self):
         name = self.packs["base/5"]
         whole = (self.vault / name).read_bytes()
@@ -331,14 +361,25 @@ class Verify:
     def test_what_cannot_be_read_is_kept_as_such(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to read as somebody else")
+        self.maker.point(SECOND, self.maker.snapshot({"x": b"x"})[0])
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("retention: {keep_last: 5, grace: 1s}\n")
         for path in [self.folder, self.vault, *self.vault.rglob("*"), *self.folder.glob("*")]:
             os.chown(path, 65534, 65534)
         os.chown(self.vault / self.packs["base/2"], 0, 0)
         (self.vault / self.packs["base/2"]).chmod(0o600)
-        ended = self.lifeboat.run("verify", "--data", "--json", preexec=lambda: os.setuid(65534))
-        self.assertEqual(ended.code, harness.COULD_NOT_VERIFY, ended)
-        self.assertIn(self.packs["base/2"], ended.json()["unchecked"][0])
-        self.assertTrue(ended.json()["kept"], ended)
+        for words in ([], ["--data"]):
+            ended = self.lifeboat.run("verify", "--json", *words, preexec=lambda: os.setuid(65534))
+            self.assertEqual(ended.code, harness.COULD_NOT_VERIFY, ended)
+            told = ended.json()
+            self.assertIn(self.packs["base/2"], told["unchecked"][0])
+            self.assertEqual((len(told["unchecked"]), told["damages"]), (1, []))
+            self.assertTrue(told["kept"], ended)
+            results = {result["id"]: result for result in told["results"]}
+            self.assertIn("file base/2", results[FIRST]["what"])
+            self.assertEqual(results[SECOND]["verdict"], "VERIFIED")
+        pruned = self.lifeboat.run("prune", "--wait", preexec=lambda: os.setuid(65534))
+        self.assertEqual(pruned.code, 0, pruned)
         self.assertEqual(self.proof()["state"], "COULD NOT VERIFY")
         self.assertIn("COULD NOT VERIFY", self.lifeboat.run("points").out)
 
