@@ -31,8 +31,8 @@ FooterOrError read_one(const Vault& vault, const ListedPack& pack, std::atomic<u
   }
 }
 
-std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs,
-                                     std::size_t count, std::atomic<unsigned>& away) {
+std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs, std::size_t count,
+                                     std::atomic<unsigned>& away) {
   std::vector<FooterOrError> out(count);
   std::vector<std::exception_ptr> failures(
       std::min<std::size_t>(vault.store().calls_at_once(), count));

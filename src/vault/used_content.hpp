@@ -26,8 +26,8 @@ class UsedContent {
   // Reads the lists of its snapshots. Error when one can't be read: what it uses is not known.
   void add(const RecoveryPoint& point);
 
-  // Packs that were there and are not used. One with a damaged footer is of no use to anybody, but as
-  // long as a point lacks a chunk it may lie there, and the pack is left alone.
+  // Packs that were there and are not used. One with a damaged footer is of no use to anybody, but
+  // as long as a point lacks a chunk it may lie there, and the pack is left alone.
   std::vector<PackInfo> unused_packs() const;
   bool uses_snapshot(const std::string& name) const { return snapshots_.count(name) != 0; }
 

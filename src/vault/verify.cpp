@@ -221,6 +221,7 @@ class Verifier {
 
   void walk(const RecoveryPoint& point) {
     PointWalk walk(*chunks_, cancel_);
+    packs_of_point_.assign(index_->packs().size(), false);
     for (const auto& id : snapshots_of(point)) {
       auto name = snapshot_name(vault_, id);
       of_points_.insert(name);
@@ -249,6 +250,10 @@ class Verifier {
     auto place = index_->find(ref.digest);
     if (!place) return lacks(snapshot, use);
     needed_packs_[place->pack] = true;
+    if (options_.depth == Depth::sample && !packs_of_point_[place->pack]) {
+      packs_of_point_[place->pack] = true;
+      sets_[use.point] += place_of(0, index_->packs()[place->pack].name);
+    }
     needed_chunks_[*index_->number(ref.digest)] = true;
   }
 
@@ -352,10 +357,19 @@ class Verifier {
       if (!listed.point || !is_asked(listed.id)) continue;
       for (const auto& start : logs_of(*listed.point)) {
         check_log(listed.id, start);
+        if (options_.depth == Depth::sample) add_to_set(listed.id, start);
         if (!options_.point) continue;
         auto [at, is_new] = asked_logs_.emplace(start.log, start.position);
         at->second = std::min(at->second, start.position);
       }
+    }
+  }
+
+  // Of what makes the point consistent: what follows is the log's, and always grows.
+  void add_to_set(const std::string& point, const LogStart& start) {
+    const auto until = start.until.value_or(start.position);
+    for (const auto& object : logbook_->objects(start.log, start.position, until)) {
+      sets_[point] += place_of(0, object);
     }
   }
 
@@ -571,6 +585,7 @@ class Verifier {
 
   VerifyReport finish() {
     forget_dropped_points();
+    if (all_at_risk_) report_.next.reset();
     for (const auto& one : stray_objects_) damages_.add(one.object, "logbook", one.error);
     for (const auto& listed : points_) add_result(listed.id);
     report_.damages = damages_.take();
@@ -594,13 +609,14 @@ class Verifier {
   void add_result(const std::string& point) {
     auto failed = damages_.failed().find(point);
     if (failed != damages_.failed().end()) {
-      report_.results.push_back({point, Verdict::failed, failed->second});
+      report_.results.push_back({point, Verdict::failed, failed->second, 0});
     } else if (is_asked(point) && (all_at_risk_ || at_risk_.contains(point))) {
       auto risk = at_risk_.find(point);
       report_.results.push_back({point, Verdict::could_not_verify,
-                                 risk != at_risk_.end() ? risk->second : report_.unread.front()});
+                                 risk != at_risk_.end() ? risk->second : report_.unread.front(),
+                                 0});
     } else if (is_asked(point)) {
-      report_.results.push_back({point, Verdict::verified, ""});
+      report_.results.push_back({point, Verdict::verified, "", sets_[point]});
     }
   }
 
@@ -617,12 +633,14 @@ class Verifier {
   std::unique_ptr<Chunks> chunks_;                     // reads the lists
   std::map<std::string, std::uint32_t> pack_numbers_;  // by name
   std::vector<bool> needed_packs_;
-  std::vector<bool> needed_chunks_;  // by PackIndex::number()
-  std::vector<std::string> lost_footers_;        // names of packs
-  std::vector<std::string> unread_packs_;        // likewise
-  std::map<std::string, std::string> at_risk_;   // points that need what was not read, and what
-  bool all_at_risk_ = false;                     // what was not read may be needed by any
-  unsigned away_ = 0;                            // how often the store did not answer
+  std::vector<bool> packs_of_point_;            // the one that is walked through
+  std::map<std::string, std::uint64_t> sets_;   // PointResult::set
+  std::vector<bool> needed_chunks_;             // by PackIndex::number()
+  std::vector<std::string> lost_footers_;       // names of packs
+  std::vector<std::string> unread_packs_;       // likewise
+  std::map<std::string, std::string> at_risk_;  // points that need what was not read, and what
+  bool all_at_risk_ = false;                    // what was not read may be needed by any
+  unsigned away_ = 0;                           // how often the store did not answer
   std::set<std::uint32_t> lost_packs_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> bad_chunks_;  // pack, offset
   std::map<Digest, bool> readable_;                               // of bad chunks

@@ -36,6 +36,9 @@ struct PointResult {
   std::string id;
   Verdict verdict = Verdict::verified;
   std::string what;  // is wrong
+  // Of a sample: what the point's data lies in, packs and objects of the logbook; another number
+  // when one of them is another.
+  std::uint64_t set = 0;
 };
 
 struct VerifyReport {
@@ -51,7 +54,7 @@ struct VerifyReport {
   std::vector<PointResult> results;  // of each point that was looked at, and is still there
   std::set<std::string> damaged;     // packs and objects of the logbook that are not whole
   std::set<std::string> settled;     // of VerifyOptions::damaged: whole again, or gone
-  std::optional<SamplePlace> next;   // where the next sample goes on
+  std::optional<SamplePlace> next;   // where the next sample goes on, when all of it was read
   bool good() const { return damages.empty() && more_damages == 0; }
 };
 constexpr std::size_t kMaxDamages = 10'000;

@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import unittest
+import urllib.request
 
 import harness
 import sealed_vault
@@ -308,6 +309,54 @@ class Verify:
         again = [self.verify("--sample", "1%", "--seed", "7")["bytes"] for _ in range(2)]
         self.assertEqual(again[0], again[1])
         self.verify("--sample", "5%", "--point", FIRST)
+
+    def test_samples_that_have_gone_round(self):
+        for runs in range(1, 8):
+            self.verify("--sample", "20%")
+            whole = self.proof().get("whole")
+            if whole:
+                break
+        self.assertIn(runs, range(2, 6))
+        self.assertLess(whole["from"], whole["to"])
+        days = [whole[side][:10] for side in ("from", "to")]
+        shown = [whole[side][: 16 if days[0] == days[1] else 10] for side in ("from", "to")]
+        for verb in ("points", "status"):
+            self.assertIn("all data between {} and {}".format(*shown), self.lifeboat.run(verb).out)
+        self.verify()
+        self.assertEqual(self.proof()["whole"], whole)
+        # What it needs lies elsewhere now, perhaps in what this turn has read already.
+        (self.vault / self.packs["base/1"]).unlink()
+        self.maker.pack(self.files["base/1"])
+        self.verify("--sample", "20%")
+        self.assertEqual(self.proof()["whole"], whole)
+        for _ in range(6):
+            self.verify("--sample", "20%")
+        self.assertGreater(self.proof()["whole"]["from"], whole["to"])
+        (record,) = self.proofs()
+        self.assertLess(record.stat().st_size, 6000)
+
+    def test_run_verifies_on_schedule(self):
+        port = harness.unused_port()
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("point_every: never\nverify: {every: 1s, sample: 30%}\n"
+                         f"metrics: {{listen: 127.0.0.1:{port}}}\n")
+        running = self.lifeboat.start("run")
+        self.addCleanup(harness.end, running)
+        harness.until(lambda: self.proof().get("whole"), "samples have gone round")
+        bad = self.packs["base/6"]
+        self.flip(bad)
+        harness.until(lambda: self.proof()["state"] == "FAILED", "the damage is found")
+        harness.until(lambda: f"damaged pack {bad}" in running.log.read_text(), "it is in the log")
+        self.assertIn("next: run `lifeboat backup`", running.log.read_text())
+
+        def metrics():
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+                return answer.read().decode().splitlines()
+
+        harness.until(lambda: "lifeboat_failed_points 1" in metrics(), "the metrics say so")
+        self.assertIn("lifeboat_verify_damages 1", metrics())
+        running.terminate()
+        self.assertEqual(running.wait(timeout=harness.PATIENCE), 0, running.log.read_text())
 
     def test_several_at_once_and_killed_ones(self):
         for _ in range(3):

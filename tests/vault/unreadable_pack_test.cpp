@@ -1,5 +1,5 @@
-// One pack whose footer is damaged, or that the store does not give: what verify says of it, and that
-// backup, restore and prune go on with the rest.
+// One pack whose footer is damaged, or that the store does not give: what verify says of it, and
+// that backup, restore and prune go on with the rest.
 #include "store/fault_store.hpp"
 #include "vault/prune.hpp"
 #include "vault_fixture.hpp"
@@ -116,8 +116,8 @@ TEST_P(UnreadablePackTest, ADamagedFooterCostsWhatNoOtherPackHas) {
     SCOPED_TRACE(std::to_string(bytes.size()) + " bytes of " + std::to_string(whole.size()));
     store.put(pack, bytes);
     for (auto depth : {Depth::existence, Depth::data}) {
-      for (const auto& only : {std::optional<std::string>(), std::optional(with_a),
-                               std::optional(without_a)}) {
+      for (const auto& only :
+           {std::optional<std::string>(), std::optional(with_a), std::optional(without_a)}) {
         auto report = verify_seen(depth, only);
         ASSERT_EQ(report.damages.size(), 1u);
         const auto& damage = report.damages[0];
