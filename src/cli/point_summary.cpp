@@ -49,6 +49,18 @@ nlohmann::json summary_json(const vault::RecoveryPoint& point) {
   return out;
 }
 
+namespace {
+
+// Days, or minutes of one day.
+std::string format_whole(const nlohmann::json& whole) {
+  auto from = whole.at("from").get<std::string>(), to = whole.at("to").get<std::string>();
+  const bool one_day = from.substr(0, 10) == to.substr(0, 10);
+  from.resize(one_day ? 16 : 10);
+  return "all data between " + from + " and " + to.substr(0, from.size());
+}
+
+}  // namespace
+
 std::string format_proof(const nlohmann::json& proof, Timestamp now) {
   auto time = [&](const char* member) -> std::optional<Timestamp> {
     if (!proof.contains(member) || !proof.at(member).is_string()) return std::nullopt;
@@ -66,6 +78,7 @@ std::string format_proof(const nlohmann::json& proof, Timestamp now) {
     out += fmt::format("{}{} {}", out.empty() ? "" : ", ", depth, format_age(*at, now));
     newest = at;
   }
+  if (proof.contains("whole")) out += "; " + format_whole(proof.at("whole"));
   return out.empty() ? "never" : out;
 }
 

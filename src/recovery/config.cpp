@@ -337,6 +337,17 @@ RetentionConfig retention_section(Section s) {
   return c;
 }
 
+VerifyConfig verify_section(Section s) {
+  VerifyConfig c;
+  c.every = s.is_text("every", "never") ? Millis(0) : s.duration("every", c.every, Millis(1000));
+  if (s.has("sample")) {
+    c.sample = vault::parse_share(s.text("sample"));
+    if (!c.sample) s.fail_at("sample", "'sample' must be a share of the data, such as 5%");
+  }
+  s.finish();
+  return c;
+}
+
 store::ObjectLock object_lock_section(Section s) {
   store::ObjectLock lock;
   const auto mode = s.required("mode", "compliance");
@@ -415,6 +426,7 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
       top.size("flush_bytes", c.flush_bytes, ByteCount(1ull << 20), ByteCount(48ull << 20));
   if (auto s = top.section("logbook")) c.logbook = logbook_section(*s);
   if (auto s = top.section("retention")) c.retention = retention_section(*s);
+  if (auto s = top.section("verify")) c.verify = verify_section(*s);
   c.alarm_before = top.duration("alarm_before", c.alarm_before, Millis(0));
   if (auto s = top.section("metrics")) {
     c.metrics_listen = s->required("listen", "127.0.0.1:9187");

@@ -10,6 +10,7 @@
 #include "base/types.hpp"
 #include "store/location.hpp"
 #include "vault/retention_policy.hpp"
+#include "vault/sample.hpp"
 
 namespace lifeboat::recovery {
 
@@ -77,6 +78,12 @@ struct RetentionConfig {
   Millis grace{86'400'000};
 };
 
+// The verify of `run`.
+struct VerifyConfig {
+  Millis every{86'400'000};            // since the last one, whoever ran it; 0: never
+  std::optional<vault::Share> sample;  // read so much of the data; none: only whether all is there
+};
+
 // Where the key of an encrypted vault comes from: one of these. They are read when the vault is
 // opened (vault_key.hpp); the configuration itself holds no secret of it.
 struct VaultKeyConfig {
@@ -96,8 +103,9 @@ struct Config {
   ByteCount flush_bytes{32ull << 20};
   LogbookConfig logbook;
   std::optional<RetentionConfig> retention;  // none: nothing is ever dropped
-  Millis alarm_before{3'600'000};            // warn when Kafka deletes what is not archived so soon
-  std::string metrics_listen;                // host:port of Prometheus' endpoint; empty: none
+  VerifyConfig verify;
+  Millis alarm_before{3'600'000};  // warn when Kafka deletes what is not archived so soon
+  std::string metrics_listen;      // host:port of Prometheus' endpoint; empty: none
   std::optional<PostgresConfig> postgres;
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;

@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/host.hpp"
 #include "recovery/clickhouse_document.hpp"
-#include "vault/object_check.hpp"
+#include "vault/damage.hpp"
 #include "vault/points.hpp"
 
 namespace lifeboat::recovery {
@@ -30,13 +30,13 @@ vault::PointResult& result_of(VerifyResult& result, const std::string& point) {
   auto& all = result.report.results;
   auto it = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.id == point; });
   if (it != all.end()) return *it;
-  return all.emplace_back(vault::PointResult{point, Verdict::verified, ""});
+  return all.emplace_back(vault::PointResult{point, Verdict::verified, "", 0});
 }
 
 void add_damage(VerifyResult& result, const std::string& point, const std::string& file, Code code,
                 const std::string& problem) {
   auto& one = result_of(result, point);
-  if (one.verdict != Verdict::failed) one = {point, Verdict::failed, file + " " + problem};
+  if (one.verdict != Verdict::failed) one = {point, Verdict::failed, file + " " + problem, 0};
   if (result.report.damages.size() >= vault::kMaxDamages) {
     ++result.report.more_damages;
     return;
@@ -58,7 +58,7 @@ void add_damage(VerifyResult& result, const std::string& point, const std::strin
 void could_not_look(VerifyResult& result, const std::string& point, const std::string& why) {
   result.unchecked.push_back("point " + point + ": " + why);
   auto& one = result_of(result, point);
-  if (one.verdict == Verdict::verified) one = {point, Verdict::could_not_verify, why};
+  if (one.verdict == Verdict::verified) one = {point, Verdict::could_not_verify, why, 0};
 }
 
 void verify_files_of(const Context& c, const vault::Vault& vault,
@@ -92,7 +92,7 @@ void verify_files_of(const Context& c, const vault::Vault& vault,
 // The backups' files of every point that is looked at.
 void verify_backup_files(const Context& c, const vault::Vault& vault,
                          const vault::VerifyOptions& options, VerifyResult& result) {
-  if (!result.report.unread.empty()) return;  // the store does not answer
+  if (result.report.stopped) return;  // the store does not answer
   for (const auto& listed : vault::list_points(vault)) {
     if (!listed.point || (options.point && listed.id != *options.point)) continue;
     verify_files_of(c, vault, options, *listed.point, result);
@@ -134,6 +134,10 @@ std::vector<vault::PointProof> points_after(const vault::Vault& vault, const vau
     auto it = points.find(result.id);
     if (it == points.end()) continue;
     vault::add_outcome(it->second, {run.began, run.depth, result.verdict, result.what});
+    const bool proven = result.verdict == Verdict::verified;
+    if (!proven || run.turn != before.turn) {
+      vault::add_sample(it->second, proven ? std::optional(result.set) : std::nullopt, run.turn);
+    }
   }
   std::vector<vault::PointProof> out;
   for (auto& [id, point] : points) out.push_back(std::move(point));
@@ -156,15 +160,17 @@ vault::Proof record_of(const Context& c, const vault::Vault& vault, const Verify
   run.bytes = report.bytes;
   run.damages = notes_of(report);
   run.unchecked = result.unchecked;
+  // Of one point it is another circle: the next sample of all goes on where the last one ended.
+  bool sampled = request.depth == Depth::sample && !request.point && report.next;
+  run.next = sampled ? report.next : before.next;
+  run.turn =
+      sampled ? vault::with_run(before.turn, result.from, {began, *report.next}) : before.turn;
   run.points = points_after(vault, before, run, report.results);
   std::set<std::string> damaged = report.damaged;
   for (const auto& name : before.damaged) {
     if (!report.settled.contains(name)) damaged.insert(name);
   }
   run.damaged.assign(damaged.begin(), damaged.end());
-  // Of one point it is another circle: the next sample of all goes on where the last one ended.
-  bool sampled = request.depth == Depth::sample && !request.point && report.unread.empty();
-  run.next = sampled ? report.next : before.next;
   run.replaces = before.seen;
   return run;
 }
@@ -219,6 +225,7 @@ VerifyResult verify_all(const Context& c, const vault::Vault& vault, const Verif
   result.report = vault::verify(vault, options, c.cancel);
   result.unchecked = result.report.unread;
   if (request.depth == Depth::sample) result.seed = options.from.seed;
+  result.from = options.from;
   verify_backup_files(c, vault, options, result);
   if (result.report.points == 0 && result.unchecked.empty()) {
     result.unchecked.push_back("the vault holds no point");
@@ -238,6 +245,9 @@ nlohmann::json proof_json(const vault::PointProof* proof) {
                         {"existence", time(proof->existence)},
                         {"sample", time(proof->sample)},
                         {"data", time(proof->data)}};
+  if (proof->whole) {
+    out["whole"] = {{"from", to_string(proof->whole->from)}, {"to", to_string(proof->whole->to)}};
+  }
   if (!proof->open) return out;
   out["state"] = to_string(proof->open->verdict);
   out["at"] = to_string(proof->open->at);

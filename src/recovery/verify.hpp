@@ -22,6 +22,7 @@ struct VerifyResult {
   vault::VerifyReport report;          // with ClickHouse's backup files among the damages
   std::vector<std::string> unchecked;  // what could not be looked at, and why
   std::optional<std::uint64_t> seed;   // of a sample
+  vault::SamplePlace from;             // likewise: where it went on
   std::string kept;                    // the record in the vault; empty: it could not be kept…
   std::string not_kept;                // …and why
 };
@@ -31,7 +32,8 @@ VerifyResult verify_all(const Context& context, const vault::Vault& vault,
                         const VerifyRequest& request);
 
 // When a point was last proven, for `points` and `status`; nullptr: never. {"state", "existence",
-// "sample", "data"}: times or null; with a state that is not VERIFIED also "at", "depth", "what".
+// "sample", "data"}: times or null; "whole": {"from", "to"} when samples have gone round; with a
+// state that is not VERIFIED also "at", "depth", "what".
 nlohmann::json proof_json(const vault::PointProof* proof);
 // One run of verify, as it is kept.
 nlohmann::json run_json(const vault::Proof& run);

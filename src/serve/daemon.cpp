@@ -12,6 +12,7 @@
 #include "recovery/prune.hpp"
 #include "serve/metrics.hpp"
 #include "serve/schedule.hpp"
+#include "serve/verify_thread.hpp"
 #include "serve/watch.hpp"
 #include "vault/points.hpp"
 
@@ -49,14 +50,14 @@ class PointThread {
   vault::Vault vault_;
   Random random_;  // Random is for one thread at a time
   Cancel cancel_;
-  PointTimes times_;
+  RunTimes times_;
   std::thread thread_;
 };
 
 void PointThread::run() {
   while (!cancel_.requested()) {
     const auto now = outer_.clock.now();
-    const auto due = next_point_at(times_, outer_.config.point_every, now);
+    const auto due = next_run_at(times_, outer_.config.point_every, now);
     if (due > now) {
       // Not longer than a minute at once: the wall clock may be set meanwhile.
       cancel_.sleep_for(std::min(Millis(due - now), kRetryAfter));
@@ -79,8 +80,7 @@ void PointThread::take_one_if_due(Timestamp now) {
   for (const auto& listed : vault::list_points(vault_)) {
     if (listed.point) times_.newest = listed.point->created;
   }
-  if (next_point_at({.newest = times_.newest, .failed = {}}, outer_.config.point_every, now) >
-      now) {
+  if (next_run_at({.newest = times_.newest, .failed = {}}, outer_.config.point_every, now) > now) {
     return;
   }
   const auto begun = outer_.clock.steady();
@@ -227,6 +227,8 @@ void run_daemon(const recovery::Context& context, vault::Vault vault,
   if (context.config.point_every > Millis(0)) points.emplace(context, vault);
   std::optional<PruneThread> pruning;
   if (context.config.retention) pruning.emplace(context, vault);
+  std::optional<VerifyThread> verifying;
+  if (context.config.verify.every > Millis(0)) verifying.emplace(context, vault);
   spdlog::info("archiving into {}; {}", vault.store().describe(),
                points ? fmt::format("a point every {} s", context.config.point_every.count() / 1000)
                       : "no points");

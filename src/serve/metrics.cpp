@@ -101,6 +101,17 @@ void proof_metrics(Text& text, const vault::PointProof& proof, Timestamp now) {
   text.value(proof.open && proof.open->verdict == vault::Verdict::failed ? 1 : 0);
 }
 
+void verify_metrics(Text& text, const vault::Proof& run, Timestamp now) {
+  text.family("lifeboat_verify_age_seconds", "gauge",
+              "Since the last verify ended, whoever ran it; absent: never");
+  text.value(static_cast<double>(now - run.finished) / 1000);
+  text.family("lifeboat_verify_damages", "gauge",
+              "What the last verify found damaged or missing, whether a point needs it or not");
+  text.value(run.damages.size());
+  text.family("lifeboat_verify_unchecked", "gauge", "What the last verify could not look at");
+  text.value(run.unchecked.size());
+}
+
 void watched_metrics(Text& text, const Watched& watched, Timestamp now) {
   text.family("lifeboat_log_gaps", "gauge", "Holes in what the vault holds of the log");
   for (const auto& log : watched.logs) text.of_log(log.name, log.gaps);
@@ -132,6 +143,10 @@ void watched_metrics(Text& text, const Watched& watched, Timestamp now) {
     text.value(static_cast<double>(now - *watched.newest_point) / 1000);
     proof_metrics(text, watched.newest_proof, now);
   }
+  text.family("lifeboat_failed_points", "gauge",
+              "Points that a verify found to have lost something");
+  text.value(watched.failed_points);
+  if (watched.verify) verify_metrics(text, *watched.verify, now);
   text.family("lifeboat_watch_problems", "gauge", "What could not be looked at the last time");
   text.value(watched.problems.size());
   text.family("lifeboat_watched_age_seconds", "gauge", "Since gaps and retention were looked at");

@@ -4,7 +4,7 @@
 
 namespace lifeboat::serve {
 
-Timestamp next_point_at(const PointTimes& times, Millis every, Timestamp now) {
+Timestamp next_run_at(const RunTimes& times, Millis every, Timestamp now) {
   Timestamp due = now;
   if (times.newest) due = std::min(*times.newest + every.count(), now + every.count());
   if (times.failed) {

@@ -59,12 +59,17 @@ Watched Watch::look(const recovery::Context& context) {
     out.logs.push_back(std::move(one));
   }
   const auto proven = vault::read_proven(vault_);
+  for (const auto& run : proven.runs) {
+    if (!out.verify || out.verify->finished < run.finished) out.verify = run;
+  }
   for (const auto& listed : vault::list_points(vault_)) {
     ++out.points;
     if (!listed.point) continue;
     out.newest_point = listed.point->created;
     const auto* proof = proven.find(listed.id);
     out.newest_proof = proof != nullptr ? *proof : vault::PointProof();
+    const auto& open = out.newest_proof.open;
+    out.failed_points += open && open->verdict == vault::Verdict::failed ? 1 : 0;
   }
   if (!context.config.kafka) return out;
   try {

@@ -25,9 +25,11 @@ struct Watched {
   std::vector<recovery::PartitionLeft> partitions;
   std::uint64_t points = 0;
   std::optional<Timestamp> newest_point;
-  vault::PointProof newest_proof;     // of that point
-  Timestamp at;                       // when it was looked
-  std::vector<std::string> problems;  // what could not be looked at, and why
+  vault::PointProof newest_proof;      // of that point
+  std::optional<vault::Proof> verify;  // the last one that is kept
+  std::uint64_t failed_points = 0;     // that a verify found to have lost something
+  Timestamp at;                        // when it was looked
+  std::vector<std::string> problems;   // what could not be looked at, and why
 };
 
 // Looks every half minute, on a thread of its own, and warns in the log of partitions whose records

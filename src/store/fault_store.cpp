@@ -46,6 +46,11 @@ void FaultStore::plan(std::deque<Fault> faults) {
   planned_ = std::move(faults);
 }
 
+void FaultStore::spoil(const std::string& name, Fault fault) {
+  std::lock_guard lock(mutex_);
+  spoiled_[name] = fault;
+}
+
 std::uint64_t FaultStore::faults() const {
   std::lock_guard lock(mutex_);
   return faults_;
@@ -54,7 +59,9 @@ std::uint64_t FaultStore::faults() const {
 Fault FaultStore::next(const Call& call) {
   std::lock_guard lock(mutex_);
   auto fault = Fault::none;
-  if (!planned_.empty()) {
+  if (auto spoiled = spoiled_.find(call.name); spoiled != spoiled_.end()) {
+    fault = spoiled->second;
+  } else if (!planned_.empty()) {
     fault = planned_.front();
     planned_.pop_front();
   } else if (!weather_.faults.empty() && in_a_row_ < weather_.most_in_a_row &&

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/random.hpp"
@@ -41,6 +43,8 @@ class FaultStore : public AroundStore {
 
   // The next calls have these; after them the weather goes on.
   void plan(std::deque<Fault> faults);
+  // From now on each call for this object has it, whatever is planned.
+  void spoil(const std::string& name, Fault fault);
   std::uint64_t faults() const;  // so far
 
  private:
@@ -54,6 +58,7 @@ class FaultStore : public AroundStore {
   mutable std::mutex mutex_;  // of what follows
   Random random_;
   std::deque<Fault> planned_;
+  std::map<std::string, Fault> spoiled_;
   int in_a_row_ = 0;
   std::uint64_t faults_ = 0;
 };

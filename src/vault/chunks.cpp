@@ -11,19 +11,31 @@
 #include "base/buffer_pool.hpp"
 #include "base/error.hpp"
 #include "vault/chunk_runs.hpp"
+#include "vault/damage.hpp"
 #include "vault/pack_writer.hpp"
 #include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
-Error missing(const Digest& digest, const std::vector<PackIndex::Damaged>& damaged) {
-  std::string why = "is missing: no pack in the vault has it";
-  if (!damaged.empty()) {
-    why += fmt::format(" ({} cannot be read, the first: {})", damaged.size(),
-                       damaged.front().error.what());
+Error missing(const Digest& digest, const std::vector<PackIndex::Unreadable>& unreadable) {
+  const auto subject = "chunk " + digest.hex();
+  // Not missing for certain, when it may lie where nobody could look.
+  for (const auto& one : unreadable) {
+    if (is_damage(one.error.code())) continue;
+    return Error(one.error.code(), subject,
+                 fmt::format("is in no pack that could be read, and {} could not: {}", one.name,
+                             one.error.what()),
+                 one.error.hint().empty() ? "see that the store gives this pack; or use another "
+                                            "point"
+                                          : one.error.hint());
   }
-  return Error(Code::not_found, "chunk " + digest.hex(), why,
+  std::string why = "is missing: no pack in the vault has it";
+  if (!unreadable.empty()) {
+    why += fmt::format(" ({} cannot be read, the first: {})", unreadable.size(),
+                       unreadable.front().error.what());
+  }
+  return Error(Code::not_found, subject, why,
                "use another point; lifeboat verify names those that need it");
 }
 
@@ -103,8 +115,9 @@ struct Chunks::Impl {
     used.clear();
     index.reset();  // the memory of one, not of two
     index = std::make_shared<PackIndex>(PackIndex::load(vault, options.absent, Cancel()));
-    for (const auto& bad : index->damaged()) {
-      spdlog::warn("vault: {}; what it holds counts as missing", bad.error.what());
+    for (const auto& bad : index->unreadable()) {
+      spdlog::warn("vault: {}; what it holds counts as missing, and a backup stores it anew",
+                   bad.error.what());
     }
   }
 
@@ -193,21 +206,23 @@ struct Chunks::Impl {
                   fmt::format("is said to have {} bytes, more than any has", ref.size),
                   "use another point; lifeboat verify names what is damaged");
     }
-    std::optional<Error> damage;
+    std::optional<Error> why;
     for (int tries = 0; tries < 2; ++tries) {
       for (const auto& found : find(ref.digest)) {
         try {
           if (auto content = read(ref, found)) return std::move(*content);
         } catch (const Error& error) {
-          if (error.code() != Code::corrupt) throw;
-          damage = error;
+          if (error.code() == Code::cancelled) throw;
+          // As long as one copy could not be had, it is not known to be lost.
+          if (!why || is_damage(why->code())) why = error;
         }
       }
+      if (why && is_away(why->code())) throw *why;
       if (tries == 0) load_again();
     }
-    if (damage) throw *damage;
+    if (why) throw *why;
     std::lock_guard lock(mutex);
-    throw missing(ref.digest, loaded().damaged());
+    throw missing(ref.digest, loaded().unreadable());
   }
 
   // nullopt: the pack is gone.
@@ -325,13 +340,24 @@ struct Chunks::Impl {
     }
   }
 
-  // One that is not whole here may be so in another pack: get() looks.
+  // One that is not whole here, or not to be had, may be so in another pack: get() looks.
   Content open_one(const Coming& chunk) {
-    if (chunk.run) {
-      chunk.run->read.get();
+    if (chunk.run && was_given(chunk)) {
       if (auto content = open_in(*chunk.run, chunk)) return content;
     }
     return std::make_shared<const std::string>(get(chunk.ref));
+  }
+
+  // A store that is away has been asked for long enough, when there is no other pack to look in.
+  bool was_given(const Coming& chunk) {
+    try {
+      chunk.run->read.get();
+      return true;
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled) throw;
+      if (is_away(error.code()) && find(chunk.ref.digest).size() < 2) throw;
+      return false;
+    }
   }
 
   // Large buffers are kept and filled again; small chunks, of which many are waiting, take what

@@ -15,7 +15,8 @@ std::string next_step(const Damage& damage) {
              "Backups "
              "do not rely on this one; prune removes it when nothing else of it is needed";
     }
-    return "run `lifeboat backup`: what its source still has is stored anew, and heals these "
+    return "run `lifeboat backup`: what its source still has, unchanged, is stored anew, and heals "
+           "these "
            "points "
            "too; or put the object back from a replica of the vault; then `lifeboat verify "
            "--data`. "

@@ -8,6 +8,7 @@
 
 #include "base/checksum.hpp"
 #include "vault/container.hpp"
+#include "vault/damage.hpp"
 #include "vault/logbook_format.hpp"
 #include "vault/work_pool.hpp"
 
@@ -214,11 +215,6 @@ class Reading {
 };
 
 }  // namespace
-
-bool is_damage(Code code) {
-  return code == Code::corrupt || code == Code::not_found || code == Code::unsupported ||
-         code == Code::failed;
-}
 
 void check_objects(const Vault& vault, const std::vector<ObjectToCheck>& objects,
                    const CheckedParts& wanted, const Cancel& cancel,

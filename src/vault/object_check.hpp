@@ -37,9 +37,6 @@ struct CheckedParts {
   std::function<bool(const Extent&)> extent;
 };
 
-// What is wrong with an object or the bytes under it, not with the way there.
-bool is_damage(Code code);
-
 // Each of the objects: header and footer; each part's checksum; each chunk opened, decompressed and
 // hashed. Several at a time, on all cores; tells of them in order. Memory: 96 MiB at most for
 // stored bytes and content together, unless a single part needs more, and the footers of those

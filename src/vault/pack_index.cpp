@@ -6,6 +6,7 @@
 #include <exception>
 #include <thread>
 
+#include "vault/damage.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::vault {
@@ -19,27 +20,26 @@ struct FooterOrError {
   std::optional<Error> error;
 };
 
-FooterOrError read_one(const Vault& vault, const ListedPack& pack) {
+// `away`: how often the store did not answer.
+FooterOrError read_one(const Vault& vault, const ListedPack& pack, std::atomic<unsigned>& away) {
   try {
     return {read_pack_footer(vault, pack.name, pack.size), std::nullopt};
   } catch (const Error& error) {
-    if (error.code() == Code::corrupt || error.code() == Code::unsupported ||
-        error.code() == Code::not_found) {
-      return {{}, error};
-    }
-    throw;
+    if (error.code() == Code::cancelled) throw;
+    if (is_away(error.code()) && ++away > kMostAway) throw;
+    return {{}, error};
   }
 }
 
-std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs,
-                                     std::size_t count) {
+std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs, std::size_t count,
+                                     std::atomic<unsigned>& away) {
   std::vector<FooterOrError> out(count);
   std::vector<std::exception_ptr> failures(
       std::min<std::size_t>(vault.store().calls_at_once(), count));
   std::atomic<std::size_t> next{0};
   auto work = [&](std::exception_ptr& failure) {
     try {
-      for (auto i = next++; i < count; i = next++) out[i] = read_one(vault, packs[i]);
+      for (auto i = next++; i < count; i = next++) out[i] = read_one(vault, packs[i], away);
     } catch (...) {
       failure = std::current_exception();
       next = count;
@@ -77,9 +77,10 @@ PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absen
   PackIndex out;
   auto listed = list_packs(vault);
   std::erase_if(listed, [&](const ListedPack& pack) { return absent.contains(pack.name); });
+  std::atomic<unsigned> away{0};
   for (std::size_t begin = 0; begin < listed.size(); begin += kAtATime) {
     cancel.check();
-    auto some = read_some(vault, &listed[begin], std::min(kAtATime, listed.size() - begin));
+    auto some = read_some(vault, &listed[begin], std::min(kAtATime, listed.size() - begin), away);
     for (std::size_t i = 0; i < some.size(); ++i) {
       const auto& pack = listed[begin + i];
       if (some[i].footer) {
@@ -89,12 +90,22 @@ PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absen
             {pack.name, pack.size, static_cast<std::uint32_t>(footer.chunks.size()), footer.salt});
         for (const auto& chunk : footer.chunks) out.append(number, chunk);
       } else if (some[i].error->code() != Code::not_found) {  // else removed meanwhile
-        out.damaged_.push_back({pack.name, *some[i].error});
+        out.unreadable_.push_back({pack.name, pack.size, *some[i].error});
       }
     }
   }
+  out.refuse_if_none_was_given();
   out.sort();
   return out;
+}
+
+// Who may read none has the wrong rights: a backup would store all of it anew each time.
+void PackIndex::refuse_if_none_was_given() const {
+  if (!packs_.empty() || unreadable_.empty()) return;
+  for (const auto& one : unreadable_) {
+    if (is_damage(one.error.code())) return;
+  }
+  throw unreadable_.front().error;
 }
 
 std::uint64_t PackIndex::chunks() const {

@@ -42,7 +42,8 @@ class PackIndex {
  public:
   PackIndex() = default;
   // Of what packs there are now; those in `absent` are left out as if they were not there. Packs
-  // whose footer is damaged are told of and hold nothing. Reads several footers at a time.
+  // whose footer is damaged or cannot be had are told of and hold nothing. Error when the store
+  // does not answer for more than a few, or gives none. Reads several footers at a time.
   static PackIndex load(const Vault& vault, const std::set<std::string>& absent,
                         const Cancel& cancel);
 
@@ -56,11 +57,13 @@ class PackIndex {
 
   void add(PackInfo pack, const std::vector<PackedChunk>& chunks);
 
-  struct Damaged {
+  // is_damage() of the error's code tells whether it is damaged, or was not to be had.
+  struct Unreadable {
     std::string name;
+    ByteCount size;
     Error error;
   };
-  const std::vector<Damaged>& damaged() const { return damaged_; }
+  const std::vector<Unreadable>& unreadable() const { return unreadable_; }
 
  private:
   // 32 bytes; in order of digest, then of place.
@@ -77,12 +80,13 @@ class PackIndex {
   static std::size_t bucket_of(const Digest& digest);
   std::pair<Bucket::const_iterator, Bucket::const_iterator> range(const Digest& digest) const;
   void append(std::uint32_t pack, const PackedChunk& chunk);
+  void refuse_if_none_was_given() const;
   void sort();
 
   std::vector<PackInfo> packs_;
   std::vector<std::unique_ptr<Bucket>> buckets_{kBuckets};  // nullptr: nothing in it
   std::vector<std::uint64_t> before_ = std::vector<std::uint64_t>(kBuckets);  // each bucket
-  std::vector<Damaged> damaged_;
+  std::vector<Unreadable> unreadable_;
 };
 
 // Every pack in the store; what has another name below packs/ is told to `stray`.

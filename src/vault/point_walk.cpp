@@ -1,6 +1,6 @@
 #include "vault/point_walk.hpp"
 
-#include "vault/object_check.hpp"
+#include "vault/damage.hpp"
 
 namespace lifeboat::vault {
 

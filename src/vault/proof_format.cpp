@@ -30,6 +30,12 @@ nlohmann::json to_json(const PointProof& point) {
   if (point.existence) out["existence"] = to_string(*point.existence);
   if (point.sample) out["sample"] = to_string(*point.sample);
   if (point.data) out["data"] = to_string(*point.data);
+  if (point.whole) {
+    out["whole"] = {{"from", to_string(point.whole->from)}, {"to", to_string(point.whole->to)}};
+  }
+  if (point.sampled) {
+    out["sampled"] = {{"since", to_string(point.sampled->since)}, {"set", point.sampled->set}};
+  }
   if (point.open) {
     out["open"] = {{"at", to_string(point.open->at)},
                    {"depth", to_string(point.open->depth)},
@@ -46,6 +52,14 @@ PointProof point_of(const std::string& name, const nlohmann::json& json) {
   };
   PointProof out{
       json.at("id").get<std::string>(), time("existence"), time("sample"), time("data"), {}};
+  if (json.contains("whole")) {
+    const auto& whole = json.at("whole");
+    out.whole = {time_of(name, whole.at("from")), time_of(name, whole.at("to"))};
+  }
+  if (json.contains("sampled")) {
+    const auto& sampled = json.at("sampled");
+    out.sampled = {time_of(name, sampled.at("since")), sampled.at("set").get<std::uint64_t>()};
+  }
   if (!json.contains("open")) return out;
   const auto& open = json.at("open");
   out.open = {time_of(name, open.at("at")),
@@ -65,6 +79,22 @@ nlohmann::json to_json(const SamplePlace& place) {
 SamplePlace place_of(const nlohmann::json& json) {
   auto number = [&](const char* member) { return json.at(member).get<std::uint64_t>(); };
   return {number("seed"), number("packs"), number("logbook"), number("files")};
+}
+
+nlohmann::json to_json(const SampleTurn& turn) {
+  auto runs = nlohmann::json::array();
+  for (const auto& run : turn.runs) {
+    runs.push_back({{"at", to_string(run.at)}, {"upto", to_json(run.upto)}});
+  }
+  return {{"from", to_json(turn.from)}, {"runs", std::move(runs)}};
+}
+
+SampleTurn turn_of(const std::string& name, const nlohmann::json& json) {
+  SampleTurn out{place_of(json.at("from")), {}};
+  for (const auto& run : json.at("runs")) {
+    out.runs.push_back({time_of(name, run.at("at")), place_of(run.at("upto"))});
+  }
+  return out;
 }
 
 nlohmann::json to_json(const DamageNote& note) {
@@ -99,6 +129,7 @@ Proof proof_of(const std::string& name, const nlohmann::json& json) {
   if (json.contains("share")) out.share = Share(json.at("share").get<std::uint32_t>());
   if (json.contains("point")) out.point = json.at("point").get<std::string>();
   if (json.contains("next")) out.next = place_of(json.at("next"));
+  if (json.contains("turn")) out.turn = turn_of(name, json.at("turn"));
   return out;
 }
 
@@ -122,6 +153,7 @@ void merge(PointProof& into, const PointProof& other) {
   take_later(into.existence, other.existence);
   take_later(into.sample, other.sample);
   take_later(into.data, other.data);
+  if (other.whole && (!into.whole || into.whole->to < other.whole->to)) into.whole = other.whole;
   auto worse = [](const Outcome& a, const Outcome& b) {
     bool failed_a = a.verdict == Verdict::failed, failed_b = b.verdict == Verdict::failed;
     return failed_a != failed_b ? failed_a : a.at > b.at;
@@ -163,6 +195,7 @@ std::string encode_proof(const Proof& proof) {
   if (proof.share) json["share"] = proof.share->value;
   if (proof.point) json["point"] = *proof.point;
   if (proof.next) json["next"] = to_json(*proof.next);
+  if (!proof.turn.runs.empty()) json["turn"] = to_json(proof.turn);
   for (const auto& note : proof.damages) json["damages"].push_back(to_json(note));
   for (const auto& point : proof.points) json["points"].push_back(to_json(point));
   return dump_json(json, "proof " + proof.id);
@@ -192,6 +225,16 @@ void add_outcome(PointProof& point, const Outcome& outcome) {
   if (point.open && point.open->depth <= outcome.depth) point.open.reset();
 }
 
+void add_sample(PointProof& point, std::optional<std::uint64_t> set, const SampleTurn& turn) {
+  if (!set) {
+    point.sampled.reset();
+    return;
+  }
+  const auto& run = turn.runs.back();
+  if (!point.sampled || point.sampled->set != *set) point.sampled = {run.at, *set};
+  if (auto from = gone_round_since(turn, point.sampled->since)) point.whole = {*from, run.at};
+}
+
 Proven merge_proofs(const std::vector<ListedProof>& listed) {
   Proven out;
   std::set<std::string> replaced;
@@ -202,7 +245,7 @@ Proven merge_proofs(const std::vector<ListedProof>& listed) {
   }
   std::map<std::string, PointProof> points;
   std::set<std::string> damaged;
-  std::optional<Timestamp> newest;
+  const Proof* newest = nullptr;  // of those that know of samples
   for (const auto& one : listed) {
     if (!one.proof || replaced.contains(one.id)) continue;
     const auto& proof = *one.proof;
@@ -211,11 +254,14 @@ Proven merge_proofs(const std::vector<ListedProof>& listed) {
       if (!is_new) merge(it->second, point);
     }
     damaged.insert(proof.damaged.begin(), proof.damaged.end());
-    if (proof.next && (!newest || *newest <= proof.finished)) {
-      newest = proof.finished;
-      out.next = proof.next;
-    }
+    if (proof.next && (newest == nullptr || newest->finished <= proof.finished)) newest = &proof;
     out.runs.push_back(proof);
+  }
+  for (auto& [id, point] : points) point.sampled.reset();
+  if (newest != nullptr) {
+    out.next = newest->next;
+    out.turn = newest->turn;
+    for (const auto& point : newest->points) points.at(point.id).sampled = point.sampled;
   }
   for (auto& [id, point] : points) out.points.push_back(std::move(point));
   out.damaged.assign(damaged.begin(), damaged.end());
@@ -226,6 +272,15 @@ const PointProof* Proven::find(const std::string& point) const {
   auto it = std::lower_bound(points.begin(), points.end(), point,
                              [](const auto& one, const auto& id) { return one.id < id; });
   return it != points.end() && it->id == point ? &*it : nullptr;
+}
+
+std::optional<Timestamp> Proven::last_run(Depth depth) const {
+  std::optional<Timestamp> out;
+  for (const auto& run : runs) {
+    if (!run.point && run.depth >= depth) take_later(out, run.began);
+  }
+  if (depth <= Depth::sample && !turn.runs.empty()) take_later(out, turn.runs.back().at);
+  return out;
 }
 
 }  // namespace lifeboat::vault

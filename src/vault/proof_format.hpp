@@ -30,6 +30,19 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
+// Samples of a point that have gone round: all of its data was read, not before `from`, not after
+// `to`.
+struct ReadWhole {
+  Timestamp from, to;
+  friend bool operator==(const ReadWhole&, const ReadWhole&) = default;
+};
+// What the point's data lay in, in all samples since.
+struct SampledSet {
+  Timestamp since;
+  std::uint64_t set = 0;  // PointResult::set
+  friend bool operator==(const SampledSet&, const SampledSet&) = default;
+};
+
 // What is known of one point.
 struct PointProof {
   std::string id;
@@ -37,9 +50,13 @@ struct PointProof {
   std::optional<Timestamp> existence, sample, data;
   // The last outcome that was not VERIFIED, until a run that is as deep or deeper says VERIFIED.
   std::optional<Outcome> open;
+  std::optional<ReadWhole> whole = {};
+  std::optional<SampledSet> sampled = {};  // goes with Proof::turn
   friend bool operator==(const PointProof&, const PointProof&) = default;
 };
 void add_outcome(PointProof& point, const Outcome& outcome);
+// After a sample, the last of `turn`. nullopt: it did not prove the point.
+void add_sample(PointProof& point, std::optional<std::uint64_t> set, const SampleTurn& turn);
 
 // A damage in short.
 struct DamageNote {
@@ -65,6 +82,7 @@ struct Proof {
   std::vector<PointProof> points;
   std::vector<std::string> damaged;   // packs and logbook objects, sorted
   std::optional<SamplePlace> next;    // sample
+  SampleTurn turn;                    // that ends at `next`
   std::vector<std::string> replaces;  // ids of records of which this one says all that still holds
 };
 
@@ -80,8 +98,11 @@ struct Proven {
   std::vector<PointProof> points;    // sorted by id
   std::vector<std::string> damaged;  // sorted
   std::optional<SamplePlace> next;
+  SampleTurn turn;
   std::vector<std::string> seen;  // ids of all readable records, replaced ones too
   const PointProof* find(const std::string& point) const;
+  // When the last run of all points began that was so deep, as far as it is known.
+  std::optional<Timestamp> last_run(Depth depth) const;
 };
 Proven merge_proofs(const std::vector<ListedProof>& listed);  // pure
 std::string encode_proof(const Proof& proof);                 // the payload

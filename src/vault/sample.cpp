@@ -60,8 +60,71 @@ std::optional<Arc> arc_of(const std::vector<SampleUnit>& units, std::uint64_t se
 
 Arc arc_of(std::uint64_t after, Share share) {
   if (share >= kAll) return {after, after};
-  const double places = 18446744073709551616.0 * share.value / kAll.value;
-  return {after, after + static_cast<std::uint64_t>(places)};
+  // Of 2^64 places, rounded up: twenty samples of 5% go round.
+  constexpr std::uint64_t kMillionths = kAll.value;
+  constexpr auto kPart = UINT64_MAX / kMillionths, kRest = UINT64_MAX % kMillionths + 1;
+  return {after,
+          after + share.value * kPart + (share.value * kRest + kMillionths - 1) / kMillionths};
+}
+
+namespace {
+
+// How many places of the circle runs have read in one kind of thing, from the newest back.
+class Way {
+ public:
+  explicit Way(std::uint64_t SamplePlace::* kind) : kind_(kind) {}
+  void add(const SamplePlace& after, const SamplePlace& upto) {
+    const auto places = upto.*kind_ - after.*kind_;
+    round_ = round_ || places == 0 || sum_ + places < sum_;
+    sum_ += places;
+  }
+  bool round() const { return round_; }
+
+ private:
+  std::uint64_t SamplePlace::* kind_;
+  std::uint64_t sum_ = 0;
+  bool round_ = false;
+};
+
+// The last run from which on they have gone round.
+std::optional<std::size_t> round_from(const SampleTurn& turn) {
+  Way ways[] = {Way(&SamplePlace::packs), Way(&SamplePlace::logbook), Way(&SamplePlace::files)};
+  for (auto i = turn.runs.size(); i-- > 0;) {
+    const auto& after = i == 0 ? turn.from : turn.runs[i - 1].upto;
+    for (auto& way : ways) way.add(after, turn.runs[i].upto);
+    if (std::all_of(std::begin(ways), std::end(ways), [](const auto& w) { return w.round(); })) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+void join_pairs(std::vector<SampleTurn::Run>& runs) {
+  std::vector<SampleTurn::Run> out;
+  for (std::size_t i = 0; i < runs.size(); i += 2) {
+    out.push_back({runs[i].at, runs[std::min(i + 1, runs.size() - 1)].upto});
+  }
+  runs = std::move(out);
+}
+
+}  // namespace
+
+SampleTurn with_run(SampleTurn turn, const SamplePlace& from, const SampleTurn::Run& run) {
+  if (turn.runs.empty() || turn.runs.back().upto != from) turn = {from, {}};
+  turn.runs.push_back(run);
+  if (const auto first = round_from(turn); first && *first > 0) {
+    const auto end = turn.runs.begin() + static_cast<std::ptrdiff_t>(*first);
+    turn.from = (end - 1)->upto;
+    turn.runs.erase(turn.runs.begin(), end);
+  }
+  if (turn.runs.size() > kMostRuns) join_pairs(turn.runs);
+  return turn;
+}
+
+std::optional<Timestamp> gone_round_since(const SampleTurn& turn, Timestamp since) {
+  const auto first = round_from(turn);
+  if (!first || turn.runs[*first].at < since) return std::nullopt;
+  return turn.runs[*first].at;
 }
 
 }  // namespace lifeboat::vault

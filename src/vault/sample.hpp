@@ -51,4 +51,23 @@ struct SamplePlace {
   friend bool operator==(const SamplePlace&, const SamplePlace&) = default;
 };
 
+// Samples that read on from each other.
+struct SampleTurn {
+  struct Run {
+    Timestamp at;
+    SamplePlace upto;
+    friend bool operator==(const Run&, const Run&) = default;
+  };
+  SamplePlace from;       // where the first of them began
+  std::vector<Run> runs;  // oldest first; at most kMostRuns
+  friend bool operator==(const SampleTurn&, const SampleTurn&) = default;
+};
+constexpr std::size_t kMostRuns = 128;
+// With one run more. Runs that are not needed to go round once are forgotten; of too many, two
+// become one that counts as old as the older. One that did not begin where they ended is the first.
+SampleTurn with_run(SampleTurn turn, const SamplePlace& from, const SampleTurn::Run& run);
+// The latest run, none before `since`, from which on the runs have gone round in each kind of
+// thing: so what was there all the time was read since then. nullopt: they have not.
+std::optional<Timestamp> gone_round_since(const SampleTurn& turn, Timestamp since);
+
 }  // namespace lifeboat::vault

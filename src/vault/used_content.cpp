@@ -23,10 +23,15 @@ UsedContent::UsedContent(const Vault& vault, const std::set<std::string>& absent
     last_resort_.push_back(static_cast<std::uint8_t>((damaged.contains(pack.name) ? 2 : 0) +
                                                      (names.contains(pack.name) ? 1 : 0)));
   }
+  for (const auto& bad : index_->unreadable()) {
+    const bool is_bad = bad.error.code() == Code::corrupt;  // else it may be whole
+    if (is_bad && !absent.contains(bad.name)) hopeless_.push_back({bad.name, bad.size, 0, {}});
+  }
 }
 
 void UsedContent::mark(const Digest& digest) {
   auto places = index_->places(digest);
+  lacks_chunks_ = lacks_chunks_ || places.empty();
   std::erase_if(places, [&](const PackPlace& place) { return absent_[place.pack]; });
   auto best = std::min_element(places.begin(), places.end(), [&](const auto& a, const auto& b) {
     return last_resort_[a.pack] < last_resort_[b.pack];
@@ -54,6 +59,9 @@ std::vector<PackInfo> UsedContent::unused_packs() const {
   for (std::size_t i = 0; i < used_.size(); ++i) {
     if (!used_[i] && !absent_[i]) out.push_back(index_->packs()[i]);
   }
+  if (lacks_chunks_) return out;
+  out.insert(out.end(), hopeless_.begin(), hopeless_.end());
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return out;
 }
 

@@ -26,7 +26,8 @@ class UsedContent {
   // Reads the lists of its snapshots. Error when one can't be read: what it uses is not known.
   void add(const RecoveryPoint& point);
 
-  // Names of packs, sorted, that were there and are not used.
+  // Packs that were there and are not used. One with a damaged footer is of no use to anybody, but
+  // as long as a point lacks a chunk it may lie there, and the pack is left alone.
   std::vector<PackInfo> unused_packs() const;
   bool uses_snapshot(const std::string& name) const { return snapshots_.count(name) != 0; }
 
@@ -40,7 +41,9 @@ class UsedContent {
   std::vector<bool> used_;                 // of each pack
   std::vector<bool> absent_;               // likewise
   std::vector<std::uint8_t> last_resort_;  // likewise: the one with the least is used
+  std::vector<PackInfo> hopeless_;         // nothing can be read of these
   std::set<std::string> snapshots_;
+  bool lacks_chunks_ = false;
 };
 
 }  // namespace lifeboat::vault

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "vault/damage.hpp"
 #include "vault/damage_list.hpp"
 #include "vault/keys.hpp"
 #include "vault/logbook.hpp"
@@ -57,7 +58,11 @@ class Verifier {
       name_what_is_hit();
     } catch (const Error& error) {
       if (error.code() == Code::cancelled) throw;
-      report_.unread.push_back(error.what());
+      report_.stopped = true;
+      all_at_risk_ = true;
+      if (report_.unread.empty() || report_.unread.back() != error.what()) {
+        report_.unread.push_back(error.what());
+      }
     }
     return finish();
   }
@@ -65,6 +70,13 @@ class Verifier {
  private:
   bool is_asked(const std::string& point) const {
     return !options_.point || *options_.point == point;
+  }
+
+  // Neither good nor bad. Throws when it is not this object, but the store.
+  void note_unread(const Error& error) {
+    if (error.code() == Code::cancelled) throw error;
+    report_.unread.push_back(error.what());
+    if (is_away(error.code()) && ++away_ > kMostAway) throw error;
   }
 
   // Runs one check; what it throws of damage becomes a damage of the object.
@@ -78,8 +90,13 @@ class Verifier {
       check();
       return true;
     } catch (const Error& error) {
-      if (!is_damage(error.code())) throw;
-      damages_.add(name, kind, error, point, hit);
+      if (is_damage(error.code())) {
+        damages_.add(name, kind, error, point, hit);
+        return false;
+      }
+      all_at_risk_ = all_at_risk_ || point.empty();
+      if (!point.empty()) at_risk_.emplace(point, error.what());
+      note_unread(error);
       return false;
     }
   }
@@ -174,7 +191,7 @@ class Verifier {
   void load_packs() {
     index_ = std::make_shared<PackIndex>(PackIndex::load(vault_, {}, cancel_));
     chunks_ = std::make_unique<Chunks>(vault_, index_);
-    for (const auto& bad : index_->damaged()) bad_pack(bad.name, bad.error);
+    for (const auto& bad : index_->unreadable()) bad_footer(bad);
     list_packs(vault_,
                [&](const auto& name) { damages_.add(name, "pack", stray(name, "a pack")); });
     for (std::uint32_t i = 0; i < index_->packs().size(); ++i) {
@@ -191,8 +208,20 @@ class Verifier {
     report_.damaged.insert(name);
   }
 
+  // What it holds is not known. What is found nowhere else is taken to lie there.
+  void bad_footer(const PackIndex::Unreadable& bad) {
+    if (!is_damage(bad.error.code())) {
+      unread_packs_.push_back(bad.name);
+      return note_unread(bad.error);
+    }
+    bad_pack(bad.name, bad.error);
+    lost_footers_.push_back(bad.name);
+    if (bad.error.code() != Code::unsupported) damages_.explain(bad.name);
+  }
+
   void walk(const RecoveryPoint& point) {
     PointWalk walk(*chunks_, cancel_);
+    packs_of_point_.assign(index_->packs().size(), false);
     for (const auto& id : snapshots_of(point)) {
       auto name = snapshot_name(vault_, id);
       of_points_.insert(name);
@@ -204,7 +233,9 @@ class Verifier {
       if (const auto& error = walk.damaged_list()) {
         auto at = error->subject().find(kPackPrefix);
         if (at == std::string::npos) {  // a page that is missing was named by need()
-          if (!damages_.has(name)) damages_.add(name, "snapshot", *error, point.id);
+          if (!damages_.failed().contains(point.id)) {
+            damages_.add(name, "snapshot", *error, point.id);
+          }
           continue;
         }
         bad_pack(error->subject().substr(at), *error);
@@ -217,17 +248,29 @@ class Verifier {
 
   void need(const ChunkRef& ref, const std::string& snapshot, const ChunkUse& use) {
     auto place = index_->find(ref.digest);
-    if (!place) {
-      damages_.add(snapshot, "chunk", lacks_chunks(snapshot), use.point, use.text());
-      return;
-    }
+    if (!place) return lacks(snapshot, use);
     needed_packs_[place->pack] = true;
+    if (options_.depth == Depth::sample && !packs_of_point_[place->pack]) {
+      packs_of_point_[place->pack] = true;
+      sets_[use.point] += place_of(0, index_->packs()[place->pack].name);
+    }
     needed_chunks_[*index_->number(ref.digest)] = true;
+  }
+
+  void lacks(const std::string& snapshot, const ChunkUse& use) {
+    if (!unread_packs_.empty()) {
+      at_risk_.emplace(use.point, "what could not be read (" + unread_packs_.front() +
+                                      ") may be all that has " + use.text());
+    } else if (!lost_footers_.empty()) {
+      for (const auto& name : lost_footers_) damages_.hit(name, use.point, use.text());
+    } else {
+      damages_.add(snapshot, "chunk", lacks_chunks(snapshot), use.point, use.text());
+    }
   }
 
   static Error lacks_chunks(const std::string& name) {
     return Error(Code::not_found, "snapshot " + name,
-                 "lacks chunks: no pack has them, a pack is missing or its footer is damaged",
+                 "lacks chunks: no pack has them, one is missing",
                  "run lifeboat backup: what still exists at its source is written again; put a "
                  "missing pack back from a replica of the vault");
   }
@@ -288,9 +331,13 @@ class Verifier {
     report_.objects += logbook_objects_.size();
     try {
       logbook_ = Logbook::load(vault_);
-    } catch (const Error& error) {  // a newer format
+    } catch (const Error& error) {  // a newer format, or not to be had
       auto at = error.subject().find("logbook/");
-      if (!is_damage(error.code()) || at == std::string::npos) throw;
+      if (!is_damage(error.code())) {
+        all_at_risk_ = true;
+        return note_unread(error);
+      }
+      if (at == std::string::npos) throw;
       damages_.add(error.subject().substr(at), "logbook", error);
       for (const auto& listed : points_) {
         if (listed.point && is_asked(listed.id) && !logs_of(*listed.point).empty()) {
@@ -310,10 +357,19 @@ class Verifier {
       if (!listed.point || !is_asked(listed.id)) continue;
       for (const auto& start : logs_of(*listed.point)) {
         check_log(listed.id, start);
+        if (options_.depth == Depth::sample) add_to_set(listed.id, start);
         if (!options_.point) continue;
         auto [at, is_new] = asked_logs_.emplace(start.log, start.position);
         at->second = std::min(at->second, start.position);
       }
+    }
+  }
+
+  // Of what makes the point consistent: what follows is the log's, and always grows.
+  void add_to_set(const std::string& point, const LogStart& start) {
+    const auto until = start.until.value_or(start.position);
+    for (const auto& object : logbook_->objects(start.log, start.position, until)) {
+      sets_[point] += place_of(0, object);
     }
   }
 
@@ -430,7 +486,10 @@ class Verifier {
     report_.content = report_.content + check.content.value;
     const bool is_pack = check.name.starts_with(kPackPrefix);
     progress(is_pack ? "pack" : "logbook");
-    if (check.unread) report_.unread.push_back(check.unread->what());
+    if (check.unread) {
+      all_at_risk_ = true;  // also who needs nothing of it
+      note_unread(*check.unread);
+    }
     if (!check.error) {
       if (!check.unread && !options_.point && read_again_.contains(check.name)) {
         report_.settled.insert(check.name);
@@ -459,7 +518,8 @@ class Verifier {
   // --- what it costs
 
   void name_what_is_hit() {
-    if (!bad_chunks_.empty() || !lost_packs_.empty()) {
+    const bool not_all_walked = options_.point && !lost_footers_.empty();
+    if (!bad_chunks_.empty() || !lost_packs_.empty() || not_all_walked) {
       for (const auto& listed : points_) {
         if (listed.point) name_hits(*listed.point);
       }
@@ -484,16 +544,19 @@ class Verifier {
     PointWalk walk(*chunks_, cancel_);
     for (const auto& id : snapshots_of(point)) {
       try {
-        walk.snapshot(point.id, id,
-                      [&](const ChunkRef& ref, const ChunkUse& use) { name_hit(ref, use); });
+        walk.snapshot(point.id, id, [&](const ChunkRef& ref, const ChunkUse& use) {
+          name_hit(snapshot_name(vault_, id), ref, use);
+        });
       } catch (const Error& error) {
-        if (!is_damage(error.code())) throw;  // named before
+        if (!is_damage(error.code())) note_unread(error);  // else named before
       }
     }
   }
 
-  void name_hit(const ChunkRef& ref, const ChunkUse& use) {
-    for (const auto& place : index_->places(ref.digest)) {
+  void name_hit(const std::string& snapshot, const ChunkRef& ref, const ChunkUse& use) {
+    const auto places = index_->places(ref.digest);
+    if (places.empty() && !lost_footers_.empty()) return lacks(snapshot, use);
+    for (const auto& place : places) {
       bool lost = lost_packs_.contains(place.pack);
       if (!lost && !bad_chunks_.contains({place.pack, place.offset})) continue;
       if (is_readable(ref)) return;
@@ -515,13 +578,14 @@ class Verifier {
       chunks_->get(ref);
       found->second = true;
     } catch (const Error& error) {
-      if (!is_damage(error.code())) throw;
+      if (!is_damage(error.code())) note_unread(error);
     }
     return found->second;
   }
 
   VerifyReport finish() {
     forget_dropped_points();
+    if (all_at_risk_) report_.next.reset();
     for (const auto& one : stray_objects_) damages_.add(one.object, "logbook", one.error);
     for (const auto& listed : points_) add_result(listed.id);
     report_.damages = damages_.take();
@@ -545,11 +609,14 @@ class Verifier {
   void add_result(const std::string& point) {
     auto failed = damages_.failed().find(point);
     if (failed != damages_.failed().end()) {
-      report_.results.push_back({point, Verdict::failed, failed->second});
-    } else if (is_asked(point) && !report_.unread.empty()) {
-      report_.results.push_back({point, Verdict::could_not_verify, report_.unread.front()});
+      report_.results.push_back({point, Verdict::failed, failed->second, 0});
+    } else if (is_asked(point) && (all_at_risk_ || at_risk_.contains(point))) {
+      auto risk = at_risk_.find(point);
+      report_.results.push_back({point, Verdict::could_not_verify,
+                                 risk != at_risk_.end() ? risk->second : report_.unread.front(),
+                                 0});
     } else if (is_asked(point)) {
-      report_.results.push_back({point, Verdict::verified, ""});
+      report_.results.push_back({point, Verdict::verified, "", sets_[point]});
     }
   }
 
@@ -566,7 +633,14 @@ class Verifier {
   std::unique_ptr<Chunks> chunks_;                     // reads the lists
   std::map<std::string, std::uint32_t> pack_numbers_;  // by name
   std::vector<bool> needed_packs_;
-  std::vector<bool> needed_chunks_;  // by PackIndex::number()
+  std::vector<bool> packs_of_point_;            // the one that is walked through
+  std::map<std::string, std::uint64_t> sets_;   // PointResult::set
+  std::vector<bool> needed_chunks_;             // by PackIndex::number()
+  std::vector<std::string> lost_footers_;       // names of packs
+  std::vector<std::string> unread_packs_;       // likewise
+  std::map<std::string, std::string> at_risk_;  // points that need what was not read, and what
+  bool all_at_risk_ = false;                    // what was not read may be needed by any
+  unsigned away_ = 0;                           // how often the store did not answer
   std::set<std::uint32_t> lost_packs_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> bad_chunks_;  // pack, offset
   std::map<Digest, bool> readable_;                               // of bad chunks

@@ -36,6 +36,9 @@ struct PointResult {
   std::string id;
   Verdict verdict = Verdict::verified;
   std::string what;  // is wrong
+  // Of a sample: what the point's data lies in, packs and objects of the logbook; another number
+  // when one of them is another.
+  std::uint64_t set = 0;
 };
 
 struct VerifyReport {
@@ -46,11 +49,12 @@ struct VerifyReport {
   ByteCount total;              // …and how many there are to be read by a verify of the data
   std::vector<Damage> damages;  // at most kMaxDamages; more are counted only
   std::uint64_t more_damages = 0;
-  std::vector<std::string> unread;   // what the store did not give
+  std::vector<std::string> unread;   // what the store did not give…
+  bool stopped = false;              // …so that the rest was not looked at
   std::vector<PointResult> results;  // of each point that was looked at, and is still there
   std::set<std::string> damaged;     // packs and objects of the logbook that are not whole
   std::set<std::string> settled;     // of VerifyOptions::damaged: whole again, or gone
-  std::optional<SamplePlace> next;   // where the next sample goes on
+  std::optional<SamplePlace> next;   // where the next sample goes on, when all of it was read
   bool good() const { return damages.empty() && more_damages == 0; }
 };
 constexpr std::size_t kMaxDamages = 10'000;
@@ -66,7 +70,8 @@ struct VerifyOptions {
 };
 
 // Goes through the vault and reports what is damaged; changes nothing. Damage never throws, and
-// what the store does not give is `unread`; a request to stop throws. Memory: PackIndex, a
+// what the store does not give is `unread`, and it goes on until the store does not answer for more
+// than kMostAway objects; a request to stop throws. Memory: PackIndex, a
 // bit for each chunk, what check_objects() states, and what Logbook does.
 VerifyReport verify(const Vault& vault, const VerifyOptions& options, const Cancel& cancel);
 

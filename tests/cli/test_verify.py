@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import unittest
+import urllib.request
 
 import harness
 import sealed_vault
@@ -217,6 +218,36 @@ class Verify:
             self.assertIn("nothing is lost", told["damages"][0]["next"])
             self.assertEqual(told["results"][0]["verdict"], "VERIFIED")
 
+    def test_a_pack_whose_footer_cannot_be_read(self):
+        self.maker.point(SECOND, self.maker.snapshot({"x": b"x"})[0])
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("retention: {keep_last: 5, grace: 1s}\n")
+        name = self.packs["base/4"]
+        path = self.vault / name
+        whole = path.read_bytes()
+        for kept in (whole[:-30] + bytes([whole[-30] ^ 1]) + whole[-29:], whole[:500], b""):
+            with self.subTest(kept=len(kept), of=len(whole)):
+                path.write_bytes(kept)
+                for words in ([], ["--data"]):
+                    told = self.failed(*words)
+                    (damage,) = told["damages"]
+                    self.assertEqual((damage["object"], damage["points"]), (name, [FIRST]))
+                    self.assertIn("(postgres-base) file base/4", damage["hits"][0])
+                    self.assertIn("lifeboat backup", damage["next"])
+                    verdicts = {result["id"]: result["verdict"] for result in told["results"]}
+                    self.assertEqual(verdicts, {FIRST: "FAILED", SECOND: "VERIFIED"})
+                self.assertEqual(self.proof(SECOND)["state"], "VERIFIED")
+                self.assertEqual(self.lifeboat.run("prune", "--wait").code, 0)
+                self.assertTrue(path.exists(), "a point needs what may lie in it")
+        # What it held was stored anew: nothing is lost, and it goes.
+        self.maker.pack(self.files["base/4"])
+        told = self.failed("--data")
+        self.assertEqual([damage["points"] for damage in told["damages"]], [[]])
+        self.assertEqual({result["verdict"] for result in told["results"]}, {"VERIFIED"})
+        self.assertEqual(self.lifeboat.run("prune", "--wait").code, 0)
+        self.assertFalse(path.exists())
+        self.verify("--data")
+
     def test_what_is_missing(self):
         name = self.packs["base/5"]
         whole = (self.vault / name).read_bytes()
@@ -279,6 +310,54 @@ class Verify:
         self.assertEqual(again[0], again[1])
         self.verify("--sample", "5%", "--point", FIRST)
 
+    def test_samples_that_have_gone_round(self):
+        for runs in range(1, 8):
+            self.verify("--sample", "20%")
+            whole = self.proof().get("whole")
+            if whole:
+                break
+        self.assertIn(runs, range(2, 6))
+        self.assertLess(whole["from"], whole["to"])
+        days = [whole[side][:10] for side in ("from", "to")]
+        shown = [whole[side][: 16 if days[0] == days[1] else 10] for side in ("from", "to")]
+        for verb in ("points", "status"):
+            self.assertIn("all data between {} and {}".format(*shown), self.lifeboat.run(verb).out)
+        self.verify()
+        self.assertEqual(self.proof()["whole"], whole)
+        # What it needs lies elsewhere now, perhaps in what this turn has read already.
+        (self.vault / self.packs["base/1"]).unlink()
+        self.maker.pack(self.files["base/1"])
+        self.verify("--sample", "20%")
+        self.assertEqual(self.proof()["whole"], whole)
+        for _ in range(6):
+            self.verify("--sample", "20%")
+        self.assertGreater(self.proof()["whole"]["from"], whole["to"])
+        (record,) = self.proofs()
+        self.assertLess(record.stat().st_size, 6000)
+
+    def test_run_verifies_on_schedule(self):
+        port = harness.unused_port()
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("point_every: never\nverify: {every: 1s, sample: 30%}\n"
+                         f"metrics: {{listen: 127.0.0.1:{port}}}\n")
+        running = self.lifeboat.start("run")
+        self.addCleanup(harness.end, running)
+        harness.until(lambda: self.proof().get("whole"), "samples have gone round")
+        bad = self.packs["base/6"]
+        self.flip(bad)
+        harness.until(lambda: self.proof()["state"] == "FAILED", "the damage is found")
+        harness.until(lambda: f"damaged pack {bad}" in running.log.read_text(), "it is in the log")
+        self.assertIn("next: run `lifeboat backup`", running.log.read_text())
+
+        def metrics():
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+                return answer.read().decode().splitlines()
+
+        harness.until(lambda: "lifeboat_failed_points 1" in metrics(), "the metrics say so")
+        self.assertIn("lifeboat_verify_damages 1", metrics())
+        running.terminate()
+        self.assertEqual(running.wait(timeout=harness.PATIENCE), 0, running.log.read_text())
+
     def test_several_at_once_and_killed_ones(self):
         for _ in range(3):
             running = [self.lifeboat.start("verify", *words)
@@ -331,14 +410,25 @@ class Verify:
     def test_what_cannot_be_read_is_kept_as_such(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to read as somebody else")
+        self.maker.point(SECOND, self.maker.snapshot({"x": b"x"})[0])
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("retention: {keep_last: 5, grace: 1s}\n")
         for path in [self.folder, self.vault, *self.vault.rglob("*"), *self.folder.glob("*")]:
             os.chown(path, 65534, 65534)
         os.chown(self.vault / self.packs["base/2"], 0, 0)
         (self.vault / self.packs["base/2"]).chmod(0o600)
-        ended = self.lifeboat.run("verify", "--data", "--json", preexec=lambda: os.setuid(65534))
-        self.assertEqual(ended.code, harness.COULD_NOT_VERIFY, ended)
-        self.assertIn(self.packs["base/2"], ended.json()["unchecked"][0])
-        self.assertTrue(ended.json()["kept"], ended)
+        for words in ([], ["--data"]):
+            ended = self.lifeboat.run("verify", "--json", *words, preexec=lambda: os.setuid(65534))
+            self.assertEqual(ended.code, harness.COULD_NOT_VERIFY, ended)
+            told = ended.json()
+            self.assertIn(self.packs["base/2"], told["unchecked"][0])
+            self.assertEqual((len(told["unchecked"]), told["damages"]), (1, []))
+            self.assertTrue(told["kept"], ended)
+            results = {result["id"]: result for result in told["results"]}
+            self.assertIn("file base/2", results[FIRST]["what"])
+            self.assertEqual(results[SECOND]["verdict"], "VERIFIED")
+        pruned = self.lifeboat.run("prune", "--wait", preexec=lambda: os.setuid(65534))
+        self.assertEqual(pruned.code, 0, pruned)
         self.assertEqual(self.proof()["state"], "COULD NOT VERIFY")
         self.assertIn("COULD NOT VERIFY", self.lifeboat.run("points").out)
 

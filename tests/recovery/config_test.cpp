@@ -145,6 +145,18 @@ TEST(Config, Retention) {
   EXPECT_EQ(c.retention->grace, std::chrono::hours(24));
 }
 
+TEST(Config, Verify) {
+  auto read = [](const std::string& more) { return parse_config(kSmallest + more, "/x").verify; };
+  EXPECT_EQ(read("").every, std::chrono::hours(24));
+  EXPECT_FALSE(read("").sample);
+  EXPECT_EQ(read("verify: {every: never}\n").every, Millis(0));
+  EXPECT_EQ(read("verify: {every: 6h, sample: 2.5%}\n").every, std::chrono::hours(6));
+  EXPECT_EQ(read("verify: {sample: 2.5%}\n").sample, vault::Share(25'000));
+  for (const char* wrong : {"{sample: 5}", "{sample: 0%}", "{every: 1}", "{data: true}"}) {
+    EXPECT_THROW(read(std::string("verify: ") + wrong + "\n"), Error) << wrong;
+  }
+}
+
 TEST(Config, TheTemplateIsTaken) {
   auto c = parse_config(config_template(), "/etc/lifeboat/lifeboat.yaml");
   EXPECT_TRUE(c.postgres && c.kafka && c.clickhouse && c.zookeeper);

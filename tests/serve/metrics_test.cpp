@@ -57,6 +57,18 @@ TEST(Metrics, SayWhatIsKnown) {
       vault::Outcome{Timestamp(9000), vault::Depth::data, vault::Verdict::failed, "why"};
   EXPECT_TRUE(
       has(metrics_text(status(), watched, Timestamp(10'000)), "lifeboat_newest_point_failed 1"));
+  EXPECT_EQ(text.find("lifeboat_verify_"), std::string::npos) << text;
+  vault::Proof run;
+  run.finished = Timestamp(7000);
+  run.damages.resize(2);
+  run.unchecked.resize(1);
+  watched.verify = run;
+  watched.failed_points = 3;
+  text = metrics_text(status(), watched, Timestamp(10'000));
+  for (const char* line : {"lifeboat_verify_age_seconds 3", "lifeboat_verify_damages 2",
+                           "lifeboat_verify_unchecked 1", "lifeboat_failed_points 3"}) {
+    EXPECT_TRUE(has(text, line)) << line << "\n" << text;
+  }
   // Before anything was looked at, nothing is said of it.
   EXPECT_EQ(metrics_text(status(), std::nullopt, Timestamp(0)).find("points"), std::string::npos);
 }

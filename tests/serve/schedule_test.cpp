@@ -18,10 +18,10 @@ class Schedule : public testing::TestWithParam<Case> {};
 TEST_P(Schedule, NextPoint) {
   const auto& c = GetParam();
   const Timestamp now(1'000'000'000);
-  PointTimes times;
+  RunTimes times;
   if (c.newest) times.newest = now + (-*c.newest * 60'000);
   if (c.failed) times.failed = now + (-*c.failed * 1000);
-  EXPECT_EQ(next_point_at(times, Millis(c.every * 60'000), now) - now, c.expected * 1000);
+  EXPECT_EQ(next_run_at(times, Millis(c.every * 60'000), now) - now, c.expected * 1000);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
 // With points oftener than the wait after a failure, a failure does not slow them down.
 TEST(Schedule, ShortIntervals) {
   const Timestamp now(1'000'000'000);
-  EXPECT_EQ(next_point_at({.newest = {}, .failed = now}, Millis(5000), now) - now, 5000);
+  EXPECT_EQ(next_run_at({.newest = {}, .failed = now}, Millis(5000), now) - now, 5000);
 }
 
 }  // namespace

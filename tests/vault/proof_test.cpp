@@ -104,6 +104,47 @@ TEST(MergedProofs, ABrokenRecordIsLeftOut) {
   EXPECT_EQ(merged.seen, std::vector<std::string>{"2"});
 }
 
+// The circle goes with what points say of it: both are of the same record.
+TEST(MergedProofs, ATurnIsThatOfOneRecord) {
+  auto a = record("a", {}), b = record("b", {});
+  b.proof->finished = b.proof->began = t2;
+  const SamplePlace from{1, 2, 3, 4}, upto{1, 3, 4, 5};
+  for (auto* one : {&a, &b}) {
+    one->proof->next = upto;
+    one->proof->turn = {from, {{one->proof->finished, upto}}};
+    one->proof->points = {{"p", t1, t1, {}, {}, {}, SampledSet{one->proof->finished, 7}}};
+  }
+  a.proof->points[0].whole = ReadWhole{t1, t1};
+  a.proof->points.push_back({"q", t1, t1, {}, {}, {}, SampledSet{t1, 8}});
+  auto merged = merge_proofs({a, b});
+  EXPECT_EQ(merged.turn, b.proof->turn);
+  EXPECT_EQ(merged.find("p")->sampled, (SampledSet{t2, 7}));
+  EXPECT_EQ(merged.find("p")->whole, (ReadWhole{t1, t1}));  // that was so
+  EXPECT_EQ(merged.find("q")->sampled, std::nullopt);
+  EXPECT_EQ(merged.last_run(Depth::sample), t2);
+}
+
+TEST(PointProof, SamplesThatHaveGoneRound) {
+  const SamplePlace p0{1, 0, 0, 0}, p1{1, 1ull << 63, 1ull << 63, 1ull << 63};
+  PointProof point{"p", {}, {}, {}, {}};
+  auto turn = with_run({}, p0, {t1, p1});
+  add_sample(point, 7, turn);
+  EXPECT_EQ(point.whole, std::nullopt);
+  turn = with_run(turn, p1, {t2, p0});
+  auto moved = point, lost = point;
+  add_sample(point, 7, turn);
+  EXPECT_EQ(point.whole, (ReadWhole{t1, t2}));
+  add_sample(moved, 8, turn);  // what it needs lies elsewhere now: perhaps behind us
+  EXPECT_EQ(moved.whole, std::nullopt);
+  EXPECT_EQ(moved.sampled, (SampledSet{t2, 8}));
+  add_sample(lost, std::nullopt, turn);
+  turn = with_run(turn, p0, {t3, p1});
+  add_sample(lost, 7, turn);
+  EXPECT_EQ(lost.whole, std::nullopt);
+  add_sample(moved, 8, turn);
+  EXPECT_EQ(moved.whole, (ReadWhole{t2, t3}));
+}
+
 struct ProofTest : VaultTest {
   Proof some() {
     Proof proof;
@@ -120,6 +161,9 @@ struct ProofTest : VaultTest {
     proof.damages = {{"packs/x", "pack", "is not what it was", "lifeboat backup", {"p"}}};
     proof.unchecked = {"something"};
     proof.points = {after({good(t1, Depth::data), bad(t2, Depth::data)})};
+    proof.points[0].whole = ReadWhole{t1, t2};
+    proof.points[0].sampled = SampledSet{t1, UINT64_MAX};
+    proof.turn = {SamplePlace{1, 2, 3, 4}, {{t1, SamplePlace{1, UINT64_MAX, 3, 4}}}};
     proof.damaged = {"packs/x"};
     proof.next = SamplePlace{1, UINT64_MAX, 3, 4};
     proof.replaces = {"another"};
@@ -171,6 +215,7 @@ TEST_P(ProofTest, IsReadAsItWasWritten) {
   EXPECT_EQ(read.damages.at(0).points, std::vector<std::string>{"p"});
   EXPECT_EQ(read.points, proof.points);
   EXPECT_EQ(read.next, proof.next);
+  EXPECT_EQ(read.turn, proof.turn);
   EXPECT_EQ(damaged_packs(vault), std::vector<std::string>{"packs/x"});
   auto other = proof;
   other.host = "db2";

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/error.hpp"
+
+namespace lifeboat::vault {
+
+// What is wrong with an object or the bytes under it, not with the way there.
+inline bool is_damage(Code code) {
+  return code == Code::corrupt || code == Code::not_found || code == Code::unsupported ||
+         code == Code::failed;
+}
+
+// The store did not answer, after all tries.
+inline bool is_away(Code code) {
+  return code == Code::unavailable || code == Code::timeout;
+}
+
+// Of so many objects; after more it is the store that is away. Each takes all of its tries.
+constexpr unsigned kMostAway = 3;
+
+}  // namespace lifeboat::vault
