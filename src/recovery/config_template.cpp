@@ -34,8 +34,9 @@ flush_interval: 5s
 # that are named keep their points. keep_logbook: all can be brought back to any moment that is no older than
 # this, and the logbook of before goes, but for what the kept points need; without it all of the logbook stays.
 # grace: what is dropped can be read so long; a backup that gives no sign of life so long is taken for dead.
+# keep_for_resume: a point whose restore was stopped or killed stays so long for `restore --resume`.
 # retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12, keep_within: 2d,
-#             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h}
+#             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h, keep_for_resume: 7d}
 # `status`, `check` and `run` warn when Kafka is to delete so soon what is not archived yet.
 # alarm_before: 1h
 # Prometheus' endpoint of `lifeboat run`; without it there is none.
