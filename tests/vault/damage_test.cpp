@@ -48,15 +48,11 @@ struct DamageTest : VaultTest {
     proof.damaged = {"packs/20261122T170506123Z-0000000000000000"};
     write_proof(vault, proof);
 
-    for (auto seconds : {1, 2}) {  // two, to be swapped
-      Pin pin;
-      pin.id = make_pin_id(clock, random);
-      pin.point = point;
-      pin.created = clock.now();
-      pin.host = "db1";
-      pin.renewed = clock.now() + seconds * 1000;
-      write_pin(vault, pin);
-    }
+    Pin pin;
+    pin.id = make_pin_id(clock, random);
+    pin.point = point;
+    pin.created = clock.now();
+    write_pin(vault, pin);
   }
 
   // Reads all that the vault holds, and compares it. False when a reader refused; a test failure

@@ -65,6 +65,14 @@ TEST_P(Pins, IsReadAsItWasWritten) {
   EXPECT_NE(describe(read).find("is being restored by new-db"), std::string::npos);
 }
 
+TEST_P(Pins, SwappedPinsAreRefused) {
+  const auto one = begin_restore(take({"a"}));
+  const auto other = begin_restore(take({"b"}));
+  store.put(pin_name(one.id), *store.get(pin_name(other.id)));
+  EXPECT_FALSE(read_pin(vault, one.id).value().pin);
+  EXPECT_FALSE(prune_now().problems.empty());
+}
+
 TEST_P(Pins, ItsStatesOnlyGoForward) {
   const auto pin = begin_restore(take({"a"}));
   clock.advance(kHour);
