@@ -18,6 +18,7 @@
 #include "recovery/extent_attributes.hpp"
 #include "vault/logbook_format.hpp"
 #include "vault/pack_format.hpp"
+#include "vault/pin_format.hpp"
 #include "vault/proof_format.hpp"
 #include "vault/sealing.hpp"
 #include "vault/snapshot_format.hpp"
@@ -367,6 +368,21 @@ TEST(Fuzz, Proofs) {
   proof.next = vault::SamplePlace{1, 2, 3, 4};
   proof.replaces = {"2"};
   fuzz("proofs", proofs, {empty, vault::encode_proof(proof)}, 60000);
+}
+
+TEST(Fuzz, Pins) {
+  vault::Pin pin;
+  pin.id = "20261122T170506123Z-0123456789abcdef";
+  pin.point.id = "20261122T170000000Z-3f9a";
+  pin.host = "db1";
+  const auto small = vault::encode(pin);
+  pin.point.stores = {
+      {"postgres",
+       {{"snapshot", std::string(64, 'a')},
+        {"logs", {{{"log", "postgres/1/00000001"}, {"position", 1}, {"until", 2}}}}}}};
+  pin.renewed = pin.revoked = Timestamp(1);
+  pin.beats = 3;
+  fuzz("pins", pins, {small, vault::encode(pin)}, 60000);
 }
 
 TEST(Fuzz, Translation) {

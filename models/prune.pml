@@ -7,12 +7,18 @@
  * clocks: grace periods decide when somebody does something, never whether it is safe. What a pruner sees
  * before it writes its word only says what is worth naming, so here it names any pack at any time.
  *
- * What must hold: the chunk that a published point uses is there. The lines marked [n] are what it
+ * A reader restores the old point. What must hold: the chunk that a published point uses is there, and the
+ * one that the reader needs, who has pinned his point and then seen it, while his pin is not revoked. The lines marked [n] are what it
  * takes; with -DWITHOUT=n the model is made without one of them, and then it must fail. */
 #ifndef WITHOUT
 #define WITHOUT 0
 #endif
 #define WRITERS 2
+/* With -DREADER there is a restore in the place of the writers: all orders of both at once are too many. None
+ * of them looks at the other, and what is needed is what either needs. */
+#if WITHOUT > 10
+#define READER
+#endif
 
 mtype = {none, open, published, revoked};  /* open: and renewed, by its writer, as often as he likes */
 mtype point[WRITERS] = none;  /* points/<id> */
@@ -21,9 +27,12 @@ bool pack[2] = true;          /* packs/<id>: each holds the chunk */
 mtype = {unwritten, named, decided, left, gone};
 mtype word[2] = unwritten;    /* prune/<id>: word[i] names pack[i]. left: decided, the pack stays */
 bool old_point = true;        /* a point of before, which retention takes away */
+mtype pin = none;             /* pins/<id>: of the reader of the old point. open: it counts, and is renewed */
+bool seen = false;            /* he has seen his point since, and goes on */
 
 #define condemns(i) (word[i] == named || word[i] == decided)
-#define somebody_needs ((point[0] == published && uses[0]) || (point[1] == published && uses[1]) || old_point)
+#define somebody_needs ((point[0] == published && uses[0]) || (point[1] == published && uses[1]) || old_point || \
+                        (pin == open && seen))
 
 inline see_words() {
   absent[0] = condemns(0);
@@ -66,6 +75,28 @@ proctype Writer(byte me) {
   }
 }
 
+proctype Reader() {
+#if WITHOUT == 11  /* [11] the pin comes first, then the look at the point */
+  bool there;
+  there = old_point;
+  pin = open;
+  seen = there
+#else
+  pin = open;
+  seen = old_point
+#endif
+}
+
+/* Points first, and then pins: a pin that was written after the look at the pins was written after a look at
+ * the points that found the point gone. */
+inline look_at_pin() {
+#if WITHOUT == 12  /* [12] who gives no sign of life is revoked before he is ignored */
+  if :: pinned = (pin == open) :: pinned = false fi
+#else
+  pinned = (pin == open)
+#endif
+}
+
 /* The copy in the other pack is as good as this one, if nobody is about to delete it. */
 inline look(k) {
 #if WITHOUT == 9  /* [9] words before packs */
@@ -79,9 +110,16 @@ inline look(k) {
 #endif
   other = other && pack[1 - (k)];
 #endif
+#if WITHOUT == 13  /* [13] points before pins */
+  look_at_pin();
+#endif
   used = point[0] == published && uses[0];
   used = used || (point[1] == published && uses[1]);
-  used = (used || old_point) && !other
+  used = used || old_point;
+#if defined(READER) && WITHOUT != 13 && WITHOUT != 14
+  look_at_pin();
+#endif
+  used = (used || pinned) && !other
 }
 
 inline finish(k) {
@@ -90,6 +128,9 @@ inline finish(k) {
 #if WITHOUT != 5  /* [5] whoever is open after the word was written may not know it */
      atomic { if :: point[0] == open -> point[0] = revoked :: else -> skip fi };
      atomic { if :: point[1] == open -> point[1] = revoked :: else -> skip fi };
+#endif
+#ifdef READER
+     if :: atomic { pin == open -> pin = revoked } :: skip fi;
 #endif
 #if WITHOUT == 6  /* [6] looked at again */
      used = false;
@@ -118,16 +159,19 @@ inline finish(k) {
      pack[k] = false
 #else
      pack[k] = false;
-     atomic { word[k] = gone; used = false; other = false }
+     atomic { word[k] = gone; used = false; other = false; pinned = false }
 #endif
-  :: else -> atomic { used = false; other = false }
+  :: else -> atomic { used = false; other = false; pinned = false }
   fi
 }
 
 proctype Pruner(byte me) {
-  bool used, other, trusts;
+  bool used, other, trusts, pinned;
 #if WITHOUT == 8
   trusts = !condemns(1 - me);
+#endif
+#if WITHOUT == 14  /* [14] pins are looked at when it is decided, not when the word is written */
+  look_at_pin();
 #endif
   word[me] = named;
   if :: finish(me) :: skip fi;
@@ -142,4 +186,13 @@ active proctype Safe() {
   od
 }
 
-init { atomic { run Writer(0); run Writer(1); run Pruner(0); run Pruner(1) } }
+init {
+  atomic {
+#ifndef READER
+    run Writer(0); run Writer(1);
+#else
+    run Reader();
+#endif
+    run Pruner(0); run Pruner(1)
+  }
+}

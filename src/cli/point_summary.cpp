@@ -82,4 +82,10 @@ std::string format_proof(const nlohmann::json& proof, Timestamp now) {
   return out.empty() ? "never" : out;
 }
 
+std::string format_pin(const nlohmann::json& pin) {
+  if (pin.contains("problem")) return pin.at("problem").get<std::string>();
+  return fmt::format("point {} {}", pin.at("point").get<std::string>(),
+                     pin.at("what").get<std::string>());
+}
+
 }  // namespace lifeboat::cli

@@ -22,4 +22,7 @@ nlohmann::json summary_json(const vault::RecoveryPoint& point);
 // Of proof_json(): "data 2 d ago, existence 3 h ago", "FAILED 1 h ago (data)", "never".
 std::string format_proof(const nlohmann::json& proof, Timestamp now);
 
+// Of pin_json(): "point … is being restored by …".
+std::string format_pin(const nlohmann::json& pin);
+
 }  // namespace lifeboat::cli

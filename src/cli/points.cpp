@@ -9,14 +9,16 @@
 #include "cli/point_summary.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/restore_pin.hpp"
 #include "recovery/verify.hpp"
 
 namespace lifeboat::cli {
 namespace {
 
 void print_points(const vault::AllPoints& all, const vault::Proven& proven, Timestamp now);
+void print_restores(const nlohmann::json& restores);
 void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
-                       const vault::Proven& proven, Timestamp now);
+                       const vault::Proven& proven, const nlohmann::json& restores, Timestamp now);
 
 // Lists the recovery points, oldest first, and when each was last proven; the broken ones too, and
 // those that are being taken.
@@ -25,11 +27,13 @@ int points(const Globals& globals) {
   auto vault = recovery::open_vault(session.config());
   auto listed = vault::list_all_points(vault.vault);
   auto proven = vault::read_proven(vault.vault);
+  auto restores = recovery::pins_json(vault.vault);
   auto now = session.clock().now();
   if (globals.json) {
-    print_points_json(vault.vault, listed, proven, now);
+    print_points_json(vault.vault, listed, proven, restores, now);
   } else {
     print_points(listed, proven, now);
+    print_restores(restores);
   }
   return 0;
 }
@@ -62,6 +66,10 @@ void print_points(const vault::AllPoints& all, const vault::Proven& proven, Time
   }
 }
 
+void print_restores(const nlohmann::json& restores) {
+  for (const auto& one : restores) say("kept for a restore: " + format_pin(one));
+}
+
 nlohmann::json unfinished_json(const vault::UnfinishedPoint& point) {
   nlohmann::json out = {{"id", point.id},
                         {"state", point.revoked ? "revoked" : "open"},
@@ -77,7 +85,7 @@ nlohmann::json unfinished_json(const vault::UnfinishedPoint& point) {
 }
 
 void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
-                       const vault::Proven& proven, Timestamp now) {
+                       const vault::Proven& proven, const nlohmann::json& restores, Timestamp now) {
   auto out = nlohmann::json::array();
   for (const auto& listed : all.points) {
     if (!listed.point) {
@@ -93,8 +101,11 @@ void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
   for (const auto& one : all.unfinished) unfinished.push_back(unfinished_json(one));
   auto runs = nlohmann::json::array();
   for (const auto& run : proven.runs) runs.push_back(recovery::run_json(run));
-  print_document(
-      {{"vault", vault.id()}, {"points", out}, {"unfinished", unfinished}, {"verified", runs}});
+  print_document({{"vault", vault.id()},
+                  {"points", out},
+                  {"unfinished", unfinished},
+                  {"restores", restores},
+                  {"verified", runs}});
 }
 
 }  // namespace

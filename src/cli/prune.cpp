@@ -12,6 +12,7 @@
 #include "cli/output.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
+#include "recovery/restore_pin.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -19,8 +20,10 @@ namespace {
 struct PruneWords {
   recovery::PruneRequest request;
   std::vector<std::string> drop;
+  std::vector<std::string> unpin;
 };
 std::set<std::string> points_of(const vault::Vault& vault, const std::vector<std::string>& wanted);
+std::set<std::string> pinned_of(const vault::Vault& vault, const std::vector<std::string>& wanted);
 // What goes of the logbook, log by log.
 void print_logs(const std::vector<vault::LogPruning>& logs, bool dry_run) {
   Table table({"LOG", "BEGINS AT", dry_run ? "WOULD BEGIN AT" : "WILL BEGIN AT", "BYTES", "WHY"});
@@ -45,6 +48,7 @@ int prune(const Globals& globals, PruneWords words) {
   Session session(globals);
   auto vault = recovery::open_vault(session.config());
   words.request.drop = points_of(vault.vault, words.drop);
+  words.request.unpin = pinned_of(vault.vault, words.unpin);
   auto result = recovery::prune(session.context(), vault.vault, words.request);
   if (globals.json) {
     print_document(report_json(result, words.request.dry_run));
@@ -65,6 +69,24 @@ std::set<std::string> points_of(const vault::Vault& vault, const std::vector<std
     if (!there) {
       throw Error(Code::not_found, "point " + id, "is not there",
                   "give its whole id: lifeboat points");
+    }
+    out.insert(id);
+  }
+  return out;
+}
+
+// Points that are being restored, and broken pins by their own ids.
+std::set<std::string> pinned_of(const vault::Vault& vault, const std::vector<std::string>& wanted) {
+  std::set<std::string> out;
+  if (wanted.empty()) return out;
+  const auto all = vault::list_pins(vault);
+  for (const auto& id : wanted) {
+    bool there = std::any_of(all.begin(), all.end(), [&](const auto& one) {
+      return one.id == id || (one.pin && !one.pin->revoked && one.pin->point.id == id);
+    });
+    if (!there) {
+      throw Error(Code::not_found, "point " + id, "is not being restored",
+                  "lifeboat points names those that are; give the whole id");
     }
     out.insert(id);
   }
@@ -122,6 +144,13 @@ void print_report(const vault::PruneReport& report, bool dry_run, Timestamp now)
         "ClickHouse's backup " + name +
         " is of a point that was not published: it goes a grace period after that is given up\n");
   }
+  for (const auto& pin : report.pins) {
+    say(fmt::format("kept: point {} {}; if that restore never goes on: `lifeboat prune --unpin {}`",
+                    pin.point.id, describe(pin), pin.point.id));
+  }
+  for (const auto& pin : report.unpinned) {
+    say(fmt::format("not kept any more for the restore on {}: point {}", pin.host, pin.point.id));
+  }
   print_logs(report.logs, dry_run);
   for (const auto& step : report.steps) print_data(line_of(step, now) + "\n");
   if (report.locked) print_data(line_of(*report.locked) + "\n");
@@ -160,6 +189,12 @@ std::string_view to_string(vault::PruneStep::State state) {
   return state == State::planned ? "planned" : state == State::waits ? "waits" : "finished";
 }
 
+nlohmann::json pins_json(const std::vector<vault::Pin>& pins) {
+  auto out = nlohmann::json::array();
+  for (const auto& pin : pins) out.push_back(recovery::pin_json(pin));
+  return out;
+}
+
 nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run) {
   const auto& report = result.report;
   nlohmann::json out = {{"dry_run", dry_run},
@@ -167,6 +202,8 @@ nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run) {
                         {"broken", nlohmann::json::array()},
                         {"dropped", report.dropped},
                         {"revoked", report.revoked},
+                        {"restores", pins_json(report.pins)},
+                        {"unpinned", pins_json(report.unpinned)},
                         {"steps", nlohmann::json::array()},
                         {"logs", logs_json(report.logs)},
                         {"rewritten", result.rewritten},
@@ -215,6 +252,9 @@ void add_prune(CLI::App& app, Invocation& invocation) {
                  "Wait for the grace period and delete; else a later run does it");
   verb->add_option("--drop", words->drop,
                    "Give up this point, whatever the rules say; a broken one too")
+      ->type_name("POINT");
+  verb->add_option("--unpin", words->unpin,
+                   "Keep this point no longer for restores that have not ended; they learn it")
       ->type_name("POINT");
   verb->add_flag("--nobody-else-writes", words->request.nobody_else_writes,
                  "For a store that does not keep several writers apart: you have stopped them all");

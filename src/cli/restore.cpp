@@ -52,7 +52,7 @@ std::optional<recovery::Plan> find_unfinished(Session& session, const vault::Vau
   for (auto& plan : recovery::unfinished_plans(session.config())) {
     if (plan.stores != request.stores || plan.vault_id != vault.id()) continue;
     if (!options.words.to.empty() && plan.to != request.to) continue;
-    if (!options.words.point.empty() &&
+    if (!options.words.point.empty() && request.point != plan.point &&
         vault::resolve_point(vault, request.point).id != plan.point) {
       continue;
     }

@@ -88,6 +88,7 @@ void print_status(const nlohmann::json& status) {
   print_data(fmt::format("points  {}, {} broken; {}\n", cell(points, "count"),
                          cell(points, "broken"), newest));
   if (points.contains("proof")) print_proof(points, cell(status, "now"));
+  for (const auto& one : points.at("restores")) print_data("restore " + format_pin(one) + "\n");
   for (const auto& [store, state] : status.at("stores").items()) {
     print_data(fmt::format("{:<11} {}\n", store,
                            state.at("reachable").get<bool>()

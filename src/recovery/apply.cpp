@@ -83,6 +83,7 @@ ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis
     result.steps.push_back({planned.name, seconds_between(begun, c.clock.steady()), false});
   }
   session.journal.mark_done("all");
+  session.pin.release();
   result.notes = session.notes;
   return result;
 }

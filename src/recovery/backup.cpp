@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <optional>
-#include <thread>
 
 #include "base/error.hpp"
 #include "base/host.hpp"
@@ -15,6 +14,7 @@
 #include "postgres/server.hpp"
 #include "recovery/apply.hpp"
 #include "recovery/archive.hpp"
+#include "recovery/heartbeat.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/point_locks.hpp"
 #include "recovery/restore_lock.hpp"
@@ -25,8 +25,6 @@
 
 namespace lifeboat::recovery {
 namespace {
-
-constexpr Millis kMostBetweenBeats{60'000};
 
 // One point at a time on this machine: holds and BACKUP folders found by the next one are nobody's.
 class BackupLock {
@@ -73,43 +71,6 @@ bool withdraw(const Context& c, const vault::Vault& vault, const std::string& id
   return true;
 }
 
-// Signs of life of the backup under way, on a thread of their own.
-class Heartbeat {
- public:
-  Heartbeat(const Context& c, const vault::Vault& vault, std::string id)
-      : clock_(c.clock),
-        vault_(vault),
-        id_(std::move(id)),
-        every_(
-            std::min(kMostBetweenBeats, c.config.retention.value_or(RetentionConfig{}).grace / 4)),
-        thread_([this] { run(); }) {}
-  ~Heartbeat() {
-    stop_.request();
-    thread_.join();
-  }
-  Heartbeat(const Heartbeat&) = delete;
-  Heartbeat& operator=(const Heartbeat&) = delete;
-
- private:
-  void run() {
-    while (stop_.sleep_for(every_)) {
-      try {
-        if (vault::renew_point(vault_, id_, clock_.now())) continue;
-        return spdlog::error("point {} was taken for dead by prune, and will not be finished", id_);
-      } catch (const Error& error) {
-        spdlog::warn("point {}: no sign of life could be given: {}", id_, error.what());
-      }
-    }
-  }
-
-  Clock& clock_;
-  vault::Vault vault_;
-  std::string id_;
-  Millis every_;
-  Cancel stop_;
-  std::thread thread_;
-};
-
 // The point in the vault while it is being taken: open from the beginning, withdrawn unless it is
 // published.
 class OpenPoint {
@@ -122,7 +83,7 @@ class OpenPoint {
     vault::open_point(
         vault_,
         {point.id, point.created, label, host_name(), c.config.state.string(), ::getpid(), {}, ""});
-    alive_.emplace(c, vault_, point.id);
+    alive_.emplace(c.config, "point " + point.id, [this] { return beat(); });
   }
   OpenPoint(const OpenPoint&) = delete;
   OpenPoint& operator=(const OpenPoint&) = delete;
@@ -149,6 +110,12 @@ class OpenPoint {
   vault::RecoveryPoint point;
 
  private:
+  bool beat() {
+    if (vault::renew_point(vault_, point.id, c_.clock.now())) return true;
+    spdlog::error("point {} was taken for dead by prune, and will not be finished", point.id);
+    return false;
+  }
+
   const Context& c_;
   vault::Vault vault_;
   std::optional<Heartbeat> alive_;

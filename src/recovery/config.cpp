@@ -328,6 +328,7 @@ RetentionConfig retention_section(Section s) {
   keep.labels = s.list("keep_labels", {});
   keep.logbook = s.duration("keep_logbook", keep.logbook, Millis(1000));
   c.grace = s.duration("grace", c.grace, Millis(1000));
+  c.keep_for_resume = s.duration("keep_for_resume", c.keep_for_resume, Millis(1000));
   s.finish();
   if (keep.empty()) {
     s.fail_here(

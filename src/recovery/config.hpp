@@ -76,6 +76,9 @@ struct RetentionConfig {
   vault::RetentionPolicy points;
   // What is dropped can be read so long, and a backup without a sign of life for so long is dead.
   Millis grace{86'400'000};
+  // A restore that is not finished keeps its point so long without a sign of life; the grace
+  // period, when that is longer.
+  Millis keep_for_resume{7 * 86'400'000LL};
 };
 
 // The verify of `run`.

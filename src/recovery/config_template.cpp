@@ -34,8 +34,9 @@ flush_interval: 5s
 # that are named keep their points. keep_logbook: all can be brought back to any moment that is no older than
 # this, and the logbook of before goes, but for what the kept points need; without it all of the logbook stays.
 # grace: what is dropped can be read so long; a backup that gives no sign of life so long is taken for dead.
+# keep_for_resume: a point whose restore was stopped or killed stays so long for `restore --resume`.
 # retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12, keep_within: 2d,
-#             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h}
+#             keep_labels: [before-upgrade], keep_logbook: 14d, grace: 24h, keep_for_resume: 7d}
 # `lifeboat run` looks once a day whether all is there that the points need: it reads lists and footers, no data,
 # and costs about what a prune does. With a sample it also reads a part of the data each time, and goes on where the
 # last one ended: with 5% a day all is proven every 20 days (S3: paid for as any reading). every: never turns it off.

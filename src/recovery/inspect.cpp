@@ -11,6 +11,7 @@
 #include "postgres/file_backup.hpp"
 #include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
+#include "recovery/restore_pin.hpp"
 #include "recovery/retention.hpp"
 #include "recovery/vault_key.hpp"
 #include "recovery/verify.hpp"
@@ -398,6 +399,7 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
     points["proof"] = proof_json(proven.find(listed.id));
     points["age_seconds"] = (c.clock.now() - listed.point->created) / 1000;
   }
+  points["restores"] = pins_json(vault);
   out["points"] = points;
   return out;
 }

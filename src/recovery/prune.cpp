@@ -118,7 +118,9 @@ vault::PruneOptions options_of(const Context& c, const vault::Vault& vault,
   vault::PruneOptions options;
   options.policy = retention.points;
   options.grace = retention.grace;
+  options.pin_life = retention.keep_for_resume;
   options.drop = request.drop;
+  options.unpin = request.unpin;
   options.dry_run = request.dry_run;
   options.nobody_else_writes = request.nobody_else_writes;
   options.host = host_name();
@@ -155,6 +157,7 @@ PruneResult prune(const Context& c, const vault::Vault& vault, const PruneReques
   PruneResult result{vault::prune(vault, options, c.clock, c.random, c.cancel)};
   auto& report = result.report;
   options.only_finish = true;
+  options.unpin.clear();  // who pins anew while this one waits was not meant
   while (request.wait && report.due && report.problems.empty()) {
     auto left = *report.due - c.clock.now();
     if (left > 0 && !c.cancel.sleep_for(Millis(std::min<std::int64_t>(left, 60'000)))) break;
@@ -164,6 +167,7 @@ PruneResult prune(const Context& c, const vault::Vault& vault, const PruneReques
     report.due = later.due;
     report.problems = std::move(later.problems);
     report.revoked.insert(report.revoked.end(), later.revoked.begin(), later.revoked.end());
+    report.unpinned.insert(report.unpinned.end(), later.unpinned.begin(), later.unpinned.end());
   }
   // What verify may not delete.
   if (!request.dry_run) vault::remove_replaced_proofs(vault);

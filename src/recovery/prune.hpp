@@ -14,7 +14,8 @@ struct PruneRequest {
   bool nobody_else_writes = false;
   bool keep_logbook =
       true;  // write the logbook anew without what was pruned: `run` does that itself
-  std::set<std::string> drop;  // points, by id
+  std::set<std::string> drop;   // points, by id
+  std::set<std::string> unpin;  // points whose restores are given up, or pins, by id
 };
 
 struct PruneResult {

@@ -63,8 +63,9 @@ RestoreSession::RestoreSession(const Context& c, vault::Vault v, const Plan& p, 
       vault(v),
       plan(p),
       wait_limit(limit),
-      point(vault::read_point(v, p.point)),
-      journal(c.config, p.id) {}
+      journal(c.config, p.id),
+      pin(c, v, p, journal),
+      point(pin.point()) {}
 
 const KafkaDocument& RestoreSession::kafka_document() {
   if (!kafka_document_) kafka_document_ = read_kafka_document(vault, point);

@@ -14,6 +14,7 @@
 #include "recovery/apply.hpp"
 #include "recovery/clickhouse_document.hpp"
 #include "recovery/replay.hpp"
+#include "recovery/restore_pin.hpp"
 #include "recovery/targets.hpp"
 
 // What the steps of one apply() share. Used by apply.cpp and restore_<store>.cpp only.
@@ -47,8 +48,9 @@ class RestoreSession {
   vault::Vault vault;
   const Plan& plan;
   Millis wait_limit;
-  vault::RecoveryPoint point;
   Journal journal;
+  RestorePin pin;
+  const vault::RecoveryPoint& point;
   std::vector<std::string> notes;
 
   bool restores(Store store) const { return plan.stores.contains(store); }

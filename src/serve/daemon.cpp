@@ -140,10 +140,15 @@ void PruneThread::run() {
 
 void PruneThread::prune() {
   recovery::Context context{outer_.config, outer_.clock, random_, cancel_, outer_.reporter};
-  const auto report = recovery::prune(context, vault_, {.keep_logbook = false, .drop = {}}).report;
+  const auto report =
+      recovery::prune(context, vault_, {.keep_logbook = false, .drop = {}, .unpin = {}}).report;
   for (const auto& problem : report.problems) spdlog::error("prune: {}", problem);
   for (const auto& id : report.revoked) {
     spdlog::warn("point {} was revoked: its backup was not finished in time", id);
+  }
+  for (const auto& pin : report.unpinned) {
+    spdlog::warn("point {} is not kept any more for the restore on {}, which gave no sign of life",
+                 pin.point.id, pin.host);
   }
   std::size_t packs = 0;
   for (const auto& step : report.steps) packs += step.packs;

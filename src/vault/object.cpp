@@ -43,6 +43,9 @@ std::string hint(ObjectType type) {
     case ObjectType::proof:
       return "no data is lost. Run lifeboat verify --data: it proves anew what this told, and "
              "removes it";
+    case ObjectType::pin:
+      return "no data is lost, and nothing is deleted while it is there. When no restore is under "
+             "way: lifeboat prune --unpin and what follows `pins/`";
   }
   return "run lifeboat verify";
 }
@@ -71,6 +74,8 @@ std::string_view to_string(ObjectType type) {
       return "record of what was pruned";
     case ObjectType::proof:
       return "proof";
+    case ObjectType::pin:
+      return "pin";
   }
   return "object";
 }

@@ -20,6 +20,7 @@ enum class ObjectType : std::uint8_t {
   word = 8,
   proof = 9,
   pruned = 10,
+  pin = 11,
 };
 std::string_view to_string(ObjectType type);
 

@@ -9,73 +9,7 @@
 namespace lifeboat::vault {
 namespace {
 
-const std::string kPrefix = "points/";
-
-std::string encode(const RecoveryPoint& point) {
-  nlohmann::json json = {{"id", point.id},
-                         {"created", to_string(point.created)},
-                         {"finished", to_string(point.finished)},
-                         {"label", point.label},
-                         {"stores", point.stores}};
-  return dump_json(json, "point " + point.id);
-}
-
-Timestamp parse_time(const std::string& name, const nlohmann::json& text) {
-  auto time = parse_timestamp(text.get<std::string>());
-  if (!time) throw_corrupt(ObjectType::point, name, "has a time that is none");
-  return *time;
-}
-
-std::string encode(const UnfinishedPoint& point) {
-  nlohmann::json json = {{"id", point.id},          {"created", to_string(point.created)},
-                         {"label", point.label},    {"state", point.revoked ? "revoked" : "open"},
-                         {"host", point.host},      {"folder", point.folder},
-                         {"process", point.process}};
-  if (point.renewed) {
-    json["renewed"] = to_string(*point.renewed);
-    json["beats"] = point.beats;
-  }
-  if (point.revoked) {
-    json["revoked"] = to_string(*point.revoked);
-    json["why"] = point.why;
-  }
-  return dump_json(json, "point " + point.id);
-}
-
-RecoveryPoint whole_point(const std::string& name, const nlohmann::json& json) {
-  RecoveryPoint point;
-  point.id = json.at("id").get<std::string>();
-  point.created = parse_time(name, json.at("created"));
-  point.finished = parse_time(name, json.at("finished"));
-  point.label = json.at("label").get<std::string>();
-  point.stores = json.at("stores");
-  logs_of(point);  // throws when the references cannot be understood
-  snapshots_of(point);
-  return point;
-}
-
-UnfinishedPoint unfinished_point(const std::string& name, const nlohmann::json& json) {
-  UnfinishedPoint point;
-  point.id = json.at("id").get<std::string>();
-  point.created = parse_time(name, json.at("created"));
-  point.label = json.at("label").get<std::string>();
-  point.host = json.at("host").get<std::string>();
-  point.folder = json.at("folder").get<std::string>();
-  point.process = json.at("process").get<std::int64_t>();
-  if (json.contains("renewed")) {
-    point.renewed = parse_time(name, json.at("renewed"));
-    point.beats = json.at("beats").get<std::uint64_t>();
-  }
-  const auto state = json.at("state").get<std::string>();
-  if (state == "revoked") {
-    point.revoked = parse_time(name, json.at("revoked"));
-    point.why = json.at("why").get<std::string>();
-  } else if (state != "open") {
-    throw Error(Code::unsupported, "point " + name, "is in a state that is unknown here: " + state,
-                "install the Lifeboat that wrote it, or a newer one");
-  }
-  return point;
-}
+const std::string kPrefix = point_name("");
 
 // One of both.
 struct Decoded {
@@ -84,15 +18,9 @@ struct Decoded {
 };
 
 Decoded decode(const Vault& vault, const std::string& id, std::string object) {
-  std::string name = point_name(id);
-  auto opened = unseal(vault.sealing(), ObjectType::point, name, object);
-  auto json = parse_json(ObjectType::point, name, opened.payload);
-  return read_members(ObjectType::point, name, [&] {
-    auto said = json.at("id").get<std::string>();
-    if (said != id) throw_corrupt(ObjectType::point, name, "says it is " + said);
-    if (json.contains("state")) return Decoded{{}, unfinished_point(name, json)};
-    return Decoded{whole_point(name, json), {}};
-  });
+  auto read = open_point_object(vault.sealing(), id, std::move(object));
+  if (auto* whole = std::get_if<RecoveryPoint>(&read)) return {std::move(*whole), {}};
+  return {{}, std::get<UnfinishedPoint>(std::move(read))};
 }
 
 // A point and its version, which was there when or before it was read: as states only go forward
@@ -126,27 +54,6 @@ void check_id(const std::string& id) {
 Error other_point(const std::string& id) {
   return Error(Code::conflict, "point " + id, "exists already and is another one",
                "take the point again");
-}
-
-// Calls `visit(key, value)` for every member of every object in the document.
-void for_each_member(const nlohmann::json& json,
-                     const std::function<void(const std::string&, const nlohmann::json&)>& visit) {
-  if (json.is_object()) {
-    for (const auto& [key, value] : json.items()) {
-      visit(key, value);
-      for_each_member(value, visit);
-    }
-  } else if (json.is_array()) {
-    for (const auto& value : json) for_each_member(value, visit);
-  }
-}
-
-LogStart parse_log_start(const nlohmann::json& json) {
-  LogStart out{{json.at("log").get<std::string>()},
-               Position(json.at("position").get<std::int64_t>()),
-               std::nullopt};
-  if (json.contains("until")) out.until = Position(json.at("until").get<std::int64_t>());
-  return out;
 }
 
 Error none(const std::string& wanted, const std::string& why) {
@@ -189,10 +96,6 @@ std::string older_good_point(const std::vector<ListedPoint>& points, const std::
 }
 
 }  // namespace
-
-std::string point_name(const std::string& id) {
-  return kPrefix + id;
-}
 
 std::string make_point_id(Clock& clock, Random& random) {
   return compact_time(clock.now()) + "-" + random.hex(4);
@@ -300,14 +203,6 @@ RecoveryPoint read_point(const Vault& vault, const std::string& id) {
   return std::move(*decoded.whole);
 }
 
-std::string describe(const UnfinishedPoint& point) {
-  if (point.revoked)
-    return fmt::format("was revoked at {}: {}", to_string(*point.revoked), point.why);
-  return fmt::format("is being taken since {}, by {} (process {}), last seen at {}",
-                     to_string(point.created), point.host, point.process,
-                     to_string(point.alive_at()));
-}
-
 RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {
   auto all = list_all_points(vault);
   const auto& points = all.points;
@@ -330,32 +225,6 @@ RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {
     throw Error(error.code(), error.subject(), error.message(),
                 other.empty() ? error.hint() : "use the point before it, " + other);
   }
-}
-
-std::vector<SnapshotId> snapshots_of(const RecoveryPoint& point) {
-  std::vector<SnapshotId> out;
-  for_each_member(point.stores, [&](const std::string& key, const nlohmann::json& value) {
-    if (key != "snapshot") return;
-    auto id = value.is_string() ? SnapshotId::parse(value.get<std::string>()) : std::nullopt;
-    if (!id) {
-      throw Error(Code::corrupt, "point " + point.id, "names a snapshot by what is no id",
-                  "use another point (lifeboat points)");
-    }
-    out.push_back(*id);
-  });
-  return out;
-}
-
-std::vector<LogStart> logs_of(const RecoveryPoint& point) {
-  std::vector<LogStart> out;
-  for_each_member(point.stores, [&](const std::string& key, const nlohmann::json& value) {
-    if (key != "logs") return;
-    read_members(ObjectType::point, point_name(point.id), [&] {
-      for (const auto& log : value) out.push_back(parse_log_start(log));
-      return 0;
-    });
-  });
-  return out;
 }
 
 }  // namespace lifeboat::vault

@@ -42,9 +42,10 @@ class Pruner {
 
   PruneReport run() {
     check_store();
+    settle_pins();
     for (const auto& listed : list_words(vault_)) finish(listed);
     if (options_.only_finish) return std::move(report_);
-    auto all = list_all_points(vault_);
+    auto all = look();
     decide(all);
     settle_unfinished(all);
     if (name_unused(all) && !options_.dry_run) drop();
@@ -66,6 +67,87 @@ class Pruner {
   void progress(const std::string& doing, std::uint64_t done, std::uint64_t total) {
     cancel_.check();
     if (options_.progress) options_.progress({doing, done, total});
+  }
+
+  // What is needed: points, and then pins [11]. Who has pinned a point before he saw it is seen
+  // here, when the point is not.
+  AllPoints look() {
+    auto all = list_all_points(vault_);
+    read_pins();
+    return all;
+  }
+
+  void read_pins() {
+    pins_.clear();
+    pins_known_ = true;
+    for (auto& listed : list_pins(vault_)) {
+      if (listed.pin && holds_now(*listed.pin)) pins_.push_back(std::move(*listed.pin));
+      if (listed.pin) continue;
+      pins_known_ = false;
+      if (!told_.insert(listed.id).second) continue;
+      report_.problems.push_back(fmt::format(
+          "a restore holds a point, and which one is not known: nothing is dropped or deleted. "
+          "When none is under way, `lifeboat prune --unpin {}` gives it up ({})",
+          listed.id, listed.problem));
+    }
+    report_.pins = pins_;
+  }
+
+  bool holds_now(const Pin& pin) const {
+    return !pin.revoked && !(options_.dry_run && (is_due(pin) || is_given_up(pin)));
+  }
+
+  bool is_due(const Pin& pin) const {
+    const auto life = std::max(options_.grace, options_.pin_life);
+    return pin.alive_at() + life.count() < clock_.now();
+  }
+
+  bool is_given_up(const Pin& pin) const {
+    return options_.unpin.count(pin.point.id) != 0 || options_.unpin.count(pin.id) != 0;
+  }
+
+  // [12] A pin is revoked before it counts no more, so that its restore learns it. What is left of
+  // it goes when the restore has had time to see it.
+  void settle_pins() {
+    if (options_.dry_run) return;
+    for (const auto& listed : list_pins(vault_)) {
+      if (!listed.pin) {
+        if (options_.unpin.count(listed.id) != 0) remove(pin_name(listed.id));
+        continue;
+      }
+      const auto& pin = *listed.pin;
+      if (pin.revoked) {
+        if (*pin.revoked + options_.grace.count() < clock_.now()) remove(pin_name(pin.id));
+      } else if (is_given_up(pin)) {
+        unpin(pin, "it was given up by prune --unpin on " + options_.host, {});
+      } else if (is_due(pin)) {
+        unpin(pin,
+              "it gave no sign of life since " + to_string(pin.alive_at()) + ", and prune on " +
+                  options_.host + " took it for dead",
+              pin.alive_at());
+      }
+    }
+  }
+
+  void unpin(const Pin& pin, const std::string& why, const std::optional<Timestamp>& seen) {
+    if (revoke_pin(vault_, pin.id, clock_.now(), why, seen)) report_.unpinned.push_back(pin);
+  }
+
+  const Pin* pin_of(const std::string& point) const {
+    const auto it = std::find_if(pins_.begin(), pins_.end(),
+                                 [&](const auto& pin) { return pin.point.id == point; });
+    return it == pins_.end() ? nullptr : &*it;
+  }
+
+  // Those whose point was removed all the same, while they were written.
+  std::vector<const Pin*> pins_alone(const AllPoints& all) const {
+    std::vector<const Pin*> out;
+    for (const auto& pin : pins_) {
+      const bool there = std::any_of(all.points.begin(), all.points.end(),
+                                     [&](const auto& one) { return one.id == pin.point.id; });
+      if (!there) out.push_back(&pin);
+    }
+    return out;
   }
 
   // --- an earlier word
@@ -137,7 +219,7 @@ class Pruner {
   bool decide(ListedWord& seen) {
     for (const auto& id : seen.word->suspects->points) revoke(id);
     auto absent = condemned_packs(vault_, seen.id);
-    auto all = list_all_points(vault_);
+    auto all = look();
     if (!all_known(all)) {
       wait_for(*seen.word, clock_.now());
       return false;
@@ -195,9 +277,12 @@ class Pruner {
   // they are dropped, or nobody would know of it.
   bool remove_outside(const PruneWord& word) {
     if (word.outside.empty() || !options_.outside || !options_.remove_outside) return true;
-    auto all = list_all_points(vault_);
+    auto all = look();
     if (!all_known(all)) return false;
     std::set<std::string> kept, about_to_go;
+    for (const auto* pin : pins_alone(all)) {
+      for (auto& name : options_.outside(pin->point)) about_to_go.insert(std::move(name));
+    }
     auto verdicts = judge(all);
     for (const auto& one : all.points) {
       if (!one.point) continue;
@@ -239,6 +324,7 @@ class Pruner {
       one.keep = false;
       one.reasons = {"you said so"};
     }
+    keep_pinned_points(verdicts);
     return verdicts;
   }
 
@@ -270,15 +356,24 @@ class Pruner {
     }
   }
 
+  void keep_pinned_points(std::vector<PointVerdict>& verdicts) const {
+    for (auto& one : verdicts) {
+      const auto* pin = pin_of(one.point.id);
+      if (pin == nullptr) continue;
+      if (!one.keep) one.reasons.clear();
+      one.keep = true;
+      one.reasons.push_back(describe(*pin));
+    }
+  }
+
   bool dropped(const std::string& id) const {
-    if (options_.drop.count(id) != 0) return true;
     return std::any_of(report_.points.begin(), report_.points.end(),
                        [&](const auto& one) { return one.point.id == id && !one.keep; });
   }
 
   // What a broken point needs is not known: then nothing is unused for sure.
   bool all_known(const AllPoints& all) {
-    bool known = true;
+    bool known = pins_known_;
     for (const auto& one : all.points) {
       if (one.point || options_.drop.count(one.id) != 0) continue;
       known = false;
@@ -296,19 +391,24 @@ class Pruner {
     std::uint64_t done = 0;
     for (const auto& one : all.points) {
       progress("points", done++, all.points.size());
-      if (!one.point || but.count(one.id) != 0) continue;
-      try {
-        used.add(*one.point);
-      } catch (const Error& error) {
-        if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
-        // Another pruner dropped it while this one slept: then it needs nothing.
-        if (!vault_.store().stat(point_name(one.id))) continue;
-        throw Error(error.code(), error.subject(), error.what(),
-                    fmt::format("what point {0} needs is not known, so no content is deleted: "
-                                "`lifeboat verify --point {0}` says more; `lifeboat prune --drop "
-                                "{0}` gives it up",
-                                one.id));
-      }
+      if (one.point && but.count(one.id) == 0) add_point(*one.point, used);
+    }
+    for (const auto* pin : pins_alone(all)) add_point(pin->point, used);
+  }
+
+  void add_point(const RecoveryPoint& point, UsedContent& used) {
+    try {
+      used.add(point);
+    } catch (const Error& error) {
+      if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+      // Another pruner dropped it while this one slept: then it needs nothing. A restore that has
+      // seen it since it pinned it has all of it.
+      if (!vault_.store().stat(point_name(point.id))) return;
+      throw Error(error.code(), error.subject(), error.what(),
+                  fmt::format("what point {0} needs is not known, so no content is deleted: "
+                              "`lifeboat verify --point {0}` says more; `lifeboat prune --drop "
+                              "{0}` gives it up",
+                              point.id));
     }
   }
 
@@ -320,14 +420,24 @@ class Pruner {
                                   [](const auto& one) { return one.begins_window; });
     for (const auto& verdict : verdicts) {
       const auto& id = verdict.point.id;
-      in_window = in_window || verdict.begins_window;
+      in_window = in_window || verdict.begins_window || is_followed(id);
       const auto it = std::find_if(all.points.begin(), all.points.end(),
                                    [&](const auto& one) { return one.id == id; });
       out.push_back({id, verdict.keep, in_window, logs_of(*it->point), {}});
       points.push_back(&*it->point);
     }
+    for (const auto* pin : pins_alone(all)) {
+      out.push_back({pin->point.id, true, in_window || pin->follows, logs_of(pin->point), {}});
+      points.push_back(&pin->point);
+    }
     if (options_.log_starts) options_.log_starts(points, out);
     return out;
+  }
+
+  // A restore reads the logs from there on: the window begins no later.
+  bool is_followed(const std::string& point) const {
+    return std::any_of(pins_.begin(), pins_.end(),
+                       [&](const auto& pin) { return pin.follows && pin.point.id == point; });
   }
 
   // Open ones that are older than the grace period are dead; what is left of revoked ones goes when
@@ -457,6 +567,9 @@ class Pruner {
   // The word is there: from here on they can't be restored, and what they alone used goes when it
   // is due.
   void drop() {
+    read_pins();  // who has pinned one since, and sees the word or not, mostly keeps it so
+    keep_pinned_points(report_.points);
+    if (!pins_known_) return;
     for (const auto& one : report_.points) {
       if (!one.keep) drop(one.point.id);
     }
@@ -476,7 +589,9 @@ class Pruner {
   Random& random_;
   const Cancel& cancel_;
   PruneReport report_;
-  std::set<std::string> told_;  // broken points, and what is locked
+  std::vector<Pin> pins_;       // that count, when somebody looked last…
+  bool pins_known_ = true;      // …and whether they could be read
+  std::set<std::string> told_;  // broken points and pins, and what is locked
 };
 
 }  // namespace

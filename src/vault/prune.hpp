@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/cancel.hpp"
+#include "vault/pins.hpp"
 #include "vault/points.hpp"
 #include "vault/prune_logs.hpp"
 #include "vault/prune_word.hpp"
@@ -22,7 +23,11 @@ struct PruneProgress {
 struct PruneOptions {
   RetentionPolicy policy;
   Millis grace{86'400'000};
+  // A pin without a sign of life counts so long: its restore can be gone on with. The grace period,
+  // when that is longer.
+  Millis pin_life{7 * 86'400'000LL};
   std::set<std::string> drop;       // ids; also of broken points, that no policy touches
+  std::set<std::string> unpin;      // whose restores are given up: ids of points; also of pins
   bool dry_run = false;             // only looks
   bool only_finish = false;         // what earlier runs named; nothing new
   bool nobody_else_writes = false;  // the user's word, for a store without compare-and-swap
@@ -59,6 +64,8 @@ struct PruneReport {
   std::vector<PointVerdict> points;  // whole ones, oldest first
   std::vector<ListedPoint> broken;
   std::vector<UnfinishedPoint> unfinished;
+  std::vector<Pin> pins;      // that count: what they need is kept
+  std::vector<Pin> unpinned;  // revoked by this run
   // Beside the vault, of unfinished points: it goes when a point has been revoked for the grace
   // period.
   std::vector<std::string> unpublished;
@@ -72,12 +79,12 @@ struct PruneReport {
 };
 
 // One run: finishes what is due of earlier ones, whoever they were; drops the points that the
-// policy does not keep; says what is to be deleted, and ends. What is needed by any point that is
-// there is never deleted, whoever writes, prunes, stalls or dies meanwhile. What is locked is not
-// deleted, and points are kept while they are. Deletion needs no space but for the word. Errors:
-// what the store throws (denied: prune alone needs to delete), Error(refused) for a store that has
-// one writer, or when no good point would be left. Memory: PackIndex, a bit for each pack, one page
-// of a snapshot.
+// policy does not keep, unless they are pinned; says what is to be deleted, and ends. What is
+// needed by any point that is there, or that is pinned, is never deleted, whoever writes, prunes,
+// stalls or dies meanwhile. What is locked is not deleted, and points are kept while they are.
+// Deletion needs no space but for the word. Errors: what the store throws (denied: prune alone
+// needs to delete), Error(refused) for a store that has one writer, or when no good point would be
+// left. Memory: PackIndex, a bit for each pack, one page of a snapshot.
 PruneReport prune(const Vault& vault, const PruneOptions& options, Clock& clock, Random& random,
                   const Cancel& cancel);
 

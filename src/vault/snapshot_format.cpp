@@ -29,6 +29,12 @@ std::string begin_record(Record type, std::string_view path) {
 
 }  // namespace
 
+std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
+  auto digest = Digest::parse(hex);
+  if (!digest) return std::nullopt;
+  return SnapshotId{*digest};
+}
+
 class PageReader : public ByteReader {
  public:
   using ByteReader::ByteReader;

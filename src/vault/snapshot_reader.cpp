@@ -22,12 +22,6 @@ class FileSink : public EntrySink {
 
 }  // namespace
 
-std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
-  auto digest = Digest::parse(hex);
-  if (!digest) return std::nullopt;
-  return SnapshotId{*digest};
-}
-
 std::string snapshot_name(const Vault& vault, const SnapshotId& id) {
   return "snapshots/" + vault.name_of(id.digest).hex();
 }

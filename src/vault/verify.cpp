@@ -11,6 +11,7 @@
 #include "vault/logbook_format.hpp"
 #include "vault/logbook_survey.hpp"
 #include "vault/object_check.hpp"
+#include "vault/pins.hpp"
 #include "vault/point_walk.hpp"
 #include "vault/points.hpp"
 #include "vault/prune_word.hpp"
@@ -40,6 +41,7 @@ class Verifier {
       check_root();
       if (!options_.point) {
         check_words();
+        check_pins();
         check_proofs();
         check_pruned();
       }
@@ -145,13 +147,24 @@ class Verifier {
   // One that cannot be read blocks pruning: all that it could name is kept.
   void check_words() {
     for (const auto& listed : list_words(vault_)) {
-      object(word_name(listed.id), "word", "", "", [&] {
-        auto bytes = listed.word ? std::nullopt : vault_.store().get(word_name(listed.id));
-        if (!bytes) return;
-        unseal(vault_.sealing(), ObjectType::word, word_name(listed.id), *bytes);
-        throw_corrupt(ObjectType::word, word_name(listed.id), listed.problem);
-      });
+      check_read(ObjectType::word, word_name(listed.id), listed.word.has_value(), listed.problem);
     }
+  }
+
+  void check_pins() {
+    for (const auto& listed : list_pins(vault_)) {
+      check_read(ObjectType::pin, pin_name(listed.id), listed.pin.has_value(), listed.problem);
+    }
+  }
+
+  void check_read(ObjectType type, const std::string& name, bool is_whole,
+                  const std::string& problem) {
+    object(name, std::string(to_string(type)), "", "", [&] {
+      auto bytes = is_whole ? std::nullopt : vault_.store().get(name);
+      if (!bytes) return;
+      unseal(vault_.sealing(), type, name, *bytes);
+      throw_corrupt(type, name, problem);
+    });
   }
 
   void check_proofs() {

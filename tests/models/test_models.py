@@ -13,14 +13,14 @@ MODELS = pathlib.Path(__file__).resolve().parents[2] / "models"
 PATIENCE = 1200
 
 
-def check(model, without=0):
+def check(model, without=0, *defines):
     """(errors, states) of all orders of the model's steps."""
     with tempfile.TemporaryDirectory(prefix="lifeboat-model-") as folder:
         def run(*command):
             return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True,
                                   timeout=PATIENCE).stdout
 
-        run("spin", f"-DWITHOUT={without}", "-a", str(model))
+        run("spin", *defines, f"-DWITHOUT={without}", "-a", str(model))
         run("gcc", "-O2", "-DSAFETY", "-o", "pan", "pan.c")
         said = run("./pan", "-m1000000")
     errors = int(re.search(r"errors: (\d+)", said)[1])
@@ -46,6 +46,11 @@ class Models(unittest.TestCase):
 
     def test_prune_deletes_nothing_that_a_published_point_uses(self):
         self.check_all("prune.pml")
+
+    def test_prune_deletes_nothing_that_a_restore_has_pinned(self):
+        errors, states = check(MODELS / "prune.pml", 0, "-DREADER")
+        self.assertEqual(errors, 0)
+        self.assertGreater(states, 1000)
 
     def test_a_lease_has_one_winner_and_refuses_old_holders(self):
         self.check_all("lease.pml")

@@ -128,7 +128,7 @@ TEST(Config, Retention) {
       std::string(kSmallest) +
           "retention: {keep_last: 2, keep_hourly: 3, keep_daily: 4, keep_weekly: "
           "5, keep_monthly: 6, keep_within: 2d, keep_logbook: 14d, keep_labels: [a, b], "
-          "grace: 6h}\n",
+          "grace: 6h, keep_for_resume: 3d}\n",
       "/x");
   ASSERT_TRUE(c.retention);
   const auto& keep = c.retention->points;
@@ -141,8 +141,10 @@ TEST(Config, Retention) {
   EXPECT_EQ(keep.logbook, std::chrono::hours(14 * 24));
   EXPECT_EQ(keep.labels, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(c.retention->grace, std::chrono::hours(6));
+  EXPECT_EQ(c.retention->keep_for_resume, std::chrono::hours(3 * 24));
   c = parse_config(std::string(kSmallest) + "retention: {keep_within: 1d}\n", "/x");
   EXPECT_EQ(c.retention->grace, std::chrono::hours(24));
+  EXPECT_EQ(c.retention->keep_for_resume, std::chrono::hours(7 * 24));
 }
 
 TEST(Config, Verify) {

@@ -1,5 +1,6 @@
 // Every flipped byte and every truncation of every object of a vault is found, and named, by
 // verify(), and no reader ever hands out wrong data.
+#include "vault/pins.hpp"
 #include "vault/prune_word.hpp"
 #include "vault_fixture.hpp"
 
@@ -46,6 +47,12 @@ struct DamageTest : VaultTest {
     proof.id = make_proof_id(clock, random);
     proof.damaged = {"packs/20261122T170506123Z-0000000000000000"};
     write_proof(vault, proof);
+
+    Pin pin;
+    pin.id = make_pin_id(clock, random);
+    pin.point = point;
+    pin.created = clock.now();
+    write_pin(vault, pin);
   }
 
   // Reads all that the vault holds, and compares it. False when a reader refused; a test failure
@@ -60,6 +67,10 @@ struct DamageTest : VaultTest {
       for (const auto& listed : list_proofs(opened)) {
         if (!listed.proof) return false;
         EXPECT_EQ(listed.proof->damaged.size(), 1u);
+      }
+      for (const auto& listed : list_pins(opened)) {
+        if (!listed.pin) return false;
+        EXPECT_EQ(listed.pin->point.stores, point.stores);
       }
       auto found = resolve_point(opened, "latest");
       EXPECT_EQ(found.stores, point.stores);
@@ -129,7 +140,7 @@ TEST_P(DamageTest, EveryFlippedByteOfEveryObjectIsFoundAndNamed) {
     store.put(info.name, good);
   }
   std::set<std::string> all = {"vault",  "packs", "snapshots", "logbook",
-                               "points", "prune", "proofs"};
+                               "points", "prune", "proofs",    "pins"};
   if (vault.encrypted()) all.insert("keys");
   EXPECT_EQ(kinds, all);
   EXPECT_TRUE(verify_all().good());
@@ -156,7 +167,7 @@ TEST_P(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
     store.remove(info.name);
     auto report = verify_all(Depth::existence);
     if (info.name == point_name(point.id) || info.name.starts_with("prune/") ||
-        info.name.starts_with("proofs/")) {
+        info.name.starts_with("proofs/") || info.name.starts_with("pins/")) {
       EXPECT_TRUE(report.good());  // a point that is not there is no point
     } else if (info.name == logbook_objects.back().name) {
       ASSERT_FALSE(report.good());  // the point needs a range of it

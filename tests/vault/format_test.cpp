@@ -5,6 +5,7 @@
 
 #include "vault/logbook_format.hpp"
 #include "vault/pack_format.hpp"
+#include "vault/pin_format.hpp"
 #include "vault/proof_format.hpp"
 #include "vault/summary_format.hpp"
 #include "vault_fixture.hpp"
@@ -74,6 +75,22 @@ TEST(Format, TheProofOfThePageIsWhatIsWritten) {
   auto page = format_page();
   std::erase(page, '\n');
   EXPECT_NE(page.find(encode_proof(proof)), std::string::npos) << encode_proof(proof);
+}
+
+TEST(Format, ThePinOfThePageIsWhatIsWritten) {
+  const auto now = *parse_timestamp("2026-11-22T17:05:06.123Z");
+  Pin pin;
+  pin.id = "20261122T170506123Z-0000000000000000";
+  pin.point = {"20261122T170000000Z-3f9a", now, now, "", nlohmann::json::object()};
+  pin.follows = true;
+  pin.created = now;
+  pin.host = "db2";
+  pin.folder = "/var/lib/lifeboat";
+  pin.process = 4711;
+  pin.plan = "20261122T170500000Z-77aa";
+  auto page = format_page();
+  std::erase(page, '\n');
+  EXPECT_NE(page.find(encode(pin)), std::string::npos) << encode(pin);
 }
 
 // The page's sealed pack was made by another implementation (tests/cli/sealed_vault.py).

@@ -1,6 +1,7 @@
 // What a pruner takes from the logbook, and what readers see of it then.
 #include "store/crash_store.hpp"
 #include "vault/logbook_keeper.hpp"
+#include "vault/pins.hpp"
 #include "vault/prune.hpp"
 #include "vault_fixture.hpp"
 
@@ -181,6 +182,46 @@ TEST_P(PruneLogs, AWindowAndWhatOlderPointsNeedStay) {
   expect_window_from(points.at(7));
   EXPECT_LT(stored(), before * 2 / 3);
   EXPECT_TRUE(prune_now().logs.empty());
+}
+
+// A restore to a later moment reads the logs from its point on: also when its point is dropped and
+// the window has moved on since.
+TEST_P(PruneLogs, AWindowBeginsNoLaterThanAPointThatIsBeingRestored) {
+  std::vector<std::string> points;
+  for (int day = 0; day < 4; ++day) {
+    write(12);
+    points.push_back(take());
+    write(12);
+  }
+  std::vector<Pin> pins;
+  for (const bool follows : {true, false}) {
+    Pin pin;
+    pin.id = make_pin_id(clock, random);
+    pin.point = read_point(vault, points[follows ? 1 : 0]);
+    pin.follows = follows;
+    pin.created = clock.now();
+    write_pin(vault, pin);
+    pins.push_back(pin);
+  }
+  store.remove(point_name(points[1]));  // as by a pruner that had not seen the pin yet
+  for (int run = 0; run < 3; ++run) {
+    prune_now();
+    keep();
+    clock.advance(kGrace);
+  }
+  expect_whole();
+  expect_window_from(points[1]);
+  auto first_of = [&] { return Logbook::load(vault).coverage(kWal).ranges.front().from; };
+  EXPECT_EQ(first_of(), needs.at(points[0]).front().position);  // it has that, and no more
+  for (const auto& pin : pins) release_pin(vault, pin.id, clock.now());
+  for (int run = 0; run < 3; ++run) {
+    prune_now();
+    clock.advance(kGrace);
+  }
+  const auto from = needs.at(points[1]).front().position;
+  auto error = error_of([&] { Logbook::load(vault).read_bytes(kWal, from, Position(ends[kWal])); });
+  EXPECT_EQ(error.code(), Code::not_found);
+  expect_whole();
 }
 
 TEST_P(PruneLogs, ReadersThatKnewTheLogbookReadOnUntilItIsRemoved) {

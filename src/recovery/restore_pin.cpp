@@ -1,0 +1,195 @@
+#include "recovery/restore_pin.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/host.hpp"
+#include "recovery/restore_session.hpp"
+
+namespace lifeboat::recovery {
+namespace {
+
+constexpr const char* kJournaled = "pin";
+
+bool may_not_write(const Error& error) {
+  return error.code() == Code::denied || error.code() == Code::refused;
+}
+
+// What prune does now is not seen there, and nothing can be written.
+bool reads_the_past(const Config& config) {
+  return config.vault.s3 && config.vault.s3->as_of;
+}
+
+}  // namespace
+
+RestorePin::RestorePin(const Context& c, const vault::Vault& vault, const Plan& plan,
+                       Journal& journal)
+    : c_(c), vault_(vault), plan_(plan) {
+  const auto kept = journal.data().value(kJournaled, std::string());
+  if (kept.empty() || !take_up(kept)) begin(journal);
+  if (written_ || !reads_the_past(c_.config)) {
+    alive_.emplace(c_.config, "the restore of point " + pin_.point.id, [this] { return beat(); });
+  }
+}
+
+RestorePin::~RestorePin() {
+  alive_.reset();
+  if (released_ || !written_) return;
+  const auto retention = c_.config.retention.value_or(RetentionConfig{});
+  const auto life = std::max(retention.grace, retention.keep_for_resume);
+  c_.reporter.note(fmt::format(
+      "this restore is not finished: prune keeps point {} for it until {}. --resume goes on with "
+      "it; `lifeboat prune --unpin {}` gives it up",
+      pin_.point.id, to_string(c_.clock.now() + life.count()), pin_.point.id));
+}
+
+void RestorePin::release() {
+  alive_.reset();
+  released_ = true;
+  if (!written_) return;
+  try {
+    vault::release_pin(vault_, pin_.id, c_.clock.now());
+  } catch (const Error& error) {
+    c_.reporter.note(fmt::format(
+        "point {} stays pinned, as if it were being restored: {}. `lifeboat prune --unpin {}` ends "
+        "that, or its time",
+        pin_.point.id, error.what(), pin_.point.id));
+  }
+}
+
+// False: that pin counts no more.
+bool RestorePin::take_up(const std::string& id) {
+  auto kept = vault::read_pin(vault_, id);
+  if (!kept || !kept->pin || kept->pin->point.id != plan_.point) {
+    lost_ = "the pin of this restore is gone: prune took it for dead, or it never was written";
+    return false;
+  }
+  if (!kept->pin->revoked) {
+    try {
+      written_ = vault::renew_pin(vault_, id, ::getpid(), c_.clock.now());
+    } catch (const Error& error) {
+      if (error.code() == Code::cancelled) throw;
+      spdlog::warn("pin {}: no sign of life could be given: {}", id, error.what());
+      written_ = true;  // it is there, and may be renewed later
+    }
+    if (written_) {
+      pin_ = std::move(*kept->pin);
+      return true;
+    }
+    kept = vault::read_pin(vault_, id);
+  }
+  lost_ = kept && kept->pin ? "point " + plan_.point + " " + vault::describe(*kept->pin)
+                            : "the pin of this restore is gone: prune took it for dead";
+  return false;
+}
+
+// First the pin, then the look at the point.
+void RestorePin::begin(Journal& journal) {
+  look(lost_);
+  pin_.id = vault::make_pin_id(c_.clock, c_.random);
+  pin_.follows = !plan_.point_only;
+  pin_.created = c_.clock.now();
+  pin_.host = host_name();
+  pin_.folder = c_.config.state.string();
+  pin_.process = ::getpid();
+  pin_.plan = plan_.id;
+  journal.data()[kJournaled] = pin_.id;
+  journal.save();
+  if (!write()) return;
+  try {
+    look("prune dropped it just now");
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found) release();
+    throw;
+  }
+  if (!lost_.empty()) c_.reporter.note(lost_ + ". The point is still there, and pinned anew");
+}
+
+void RestorePin::look(const std::string& why_gone) {
+  try {
+    pin_.point = vault::read_point(vault_, plan_.point);
+  } catch (const Error& error) {
+    if (error.code() != Code::not_found) throw;
+    throw Error(Code::not_found, error.subject(),
+                error.message() + (why_gone.empty() ? "" : ": " + why_gone),
+                fmt::format("restore another point (`lifeboat points`; what was written of this "
+                            "one: --overwrite). Remove {} to give this restore up",
+                            plan_path(c_.config, plan_.id).string()));
+  }
+}
+
+// False: the store does not take it.
+bool RestorePin::write() {
+  if (reads_the_past(c_.config)) return false;
+  try {
+    vault::write_pin(vault_, pin_);
+    written_ = true;
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled) throw;
+    tell_unpinned(error);
+  }
+  return written_;
+}
+
+void RestorePin::tell_unpinned(const Error& error) const {
+  const auto grace = c_.config.retention.value_or(RetentionConfig{}).grace;
+  c_.reporter.note(fmt::format(
+      "WARNING: point {} could not be pinned, so prune does not know of this restore and may drop "
+      "the point under it. When it does, all can be read for its grace period still ({:.3g} h by "
+      "this "
+      "lifeboat.yaml), and is deleted then: let no prune run until the restore has ended, if it "
+      "may take longer. Why: {}{}",
+      pin_.point.id, static_cast<double>(grace.count()) / 3'600'000, error.what(),
+      may_not_write(error) ? "; who restores needs to write below pins/" : ""));
+}
+
+// False: nothing is left to be done.
+bool RestorePin::beat() {
+  try {
+    if (!written_) return pin_late();
+    if (vault::renew_pin(vault_, pin_.id, ::getpid(), c_.clock.now())) return true;
+  } catch (const Error& error) {
+    if (may_not_write(error)) return false;
+    throw;
+  }
+  auto now = vault::read_pin(vault_, pin_.id);
+  c_.reporter.note(fmt::format(
+      "WARNING: point {} is not kept for this restore any more: {}. What it needs can be read for "
+      "the grace period",
+      pin_.point.id, now && now->pin ? vault::describe(*now->pin) : "its pin was removed"));
+  written_ = false;
+  return false;
+}
+
+// The store did not take it at first.
+bool RestorePin::pin_late() {
+  vault::write_pin(vault_, pin_);
+  written_ = true;
+  const bool there = vault_.store().stat(vault::point_name(pin_.point.id)).has_value();
+  c_.reporter.note("point " + pin_.point.id +
+                   (there ? " is pinned now" : " was dropped by prune before it was pinned"));
+  return true;
+}
+
+nlohmann::json pin_json(const vault::Pin& pin) {
+  return {{"id", pin.id},
+          {"point", pin.point.id},
+          {"host", pin.host},
+          {"process", pin.process},
+          {"since", to_string(pin.created)},
+          {"last_sign_of_life", to_string(pin.alive_at())},
+          {"what", vault::describe(pin)}};
+}
+
+nlohmann::json pins_json(const vault::Vault& vault) {
+  auto out = nlohmann::json::array();
+  for (const auto& listed : vault::list_pins(vault)) {
+    if (!listed.pin) out.push_back({{"id", listed.id}, {"problem", listed.problem}});
+    if (listed.pin && !listed.pin->revoked) out.push_back(pin_json(*listed.pin));
+  }
+  return out;
+}
+
+}  // namespace lifeboat::recovery
