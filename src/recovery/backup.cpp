@@ -21,6 +21,7 @@
 #include "recovery/unpublished_backups.hpp"
 #include "vault/logbook.hpp"
 #include "vault/proof.hpp"
+#include "vault/prune_logs.hpp"
 #include "vault/prune_word.hpp"
 
 namespace lifeboat::recovery {
@@ -156,19 +157,7 @@ void wait_for_wal(const Context& c, const vault::Vault& vault, const nlohmann::j
       c.cancel.check();
       logbook.refresh();
     }
-    const auto coverage = logbook.coverage(need.log);
-    for (const auto& hole : coverage.holes) {
-      if (hole.range.to <= need.position || hole.range.from >= *need.until) continue;
-      throw lacks_wal(need.log, hole.why);
-    }
-    const vault::Ranges wanted{{need.position, *need.until}};
-    const auto* left = condemned.left_of(need.log);
-    if (left != nullptr && !vault::subtract(wanted, *left).empty()) {
-      throw lacks_wal(need.log, "it is about to be pruned");
-    }
-    if (!vault::subtract(wanted, coverage.ranges).empty()) {
-      throw lacks_wal(need.log, "it begins later");
-    }
+    if (auto why = vault::why_lacking(logbook, condemned, need)) throw lacks_wal(need.log, *why);
   }
 }
 

@@ -6,6 +6,9 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "vault/keys.hpp"
+#include "vault/logbook.hpp"
+#include "vault/snapshot.hpp"
 #include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
@@ -80,6 +83,23 @@ KnownLocks decode_locks(const std::string& text, const std::string& vault_id) {
     out[std::string(at + 1, end)] = Timestamp(until);
   }
   return out;
+}
+
+std::set<std::string> needed_by(const Vault& vault, const Chunks& chunks,
+                                const RecoveryPoint& point) {
+  auto names = chunks.used_packs();
+  for (const auto& id : snapshots_of(point)) names.insert(snapshot_name(vault, id));
+  const auto logs = logs_of(point);
+  if (!logs.empty()) {
+    const auto logbook = Logbook::load(vault);
+    for (const auto& need : logs) {
+      if (need.until) names.merge(logbook.objects(need.log, need.position, *need.until));
+    }
+  }
+  names.insert("vault");
+  vault.store().list(std::string(kKeyPrefix),
+                     [&](const store::ObjectInfo& info) { names.insert(info.name); });
+  return names;
 }
 
 LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names, Millis retain,

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
 #include "store/object_lock.hpp"
+#include "vault/chunks.hpp"
 #include "vault/points.hpp"
 
 // Object Lock: what of a vault is locked, and for how long. A point is locked for `retain` from its
@@ -25,6 +27,11 @@ using KnownLocks = std::map<std::string, Timestamp>;
 std::string encode_locks(const KnownLocks& known, const std::string& vault_id);
 // Empty when it is another vault's, or not such a text: all is asked anew then.
 KnownLocks decode_locks(const std::string& text, const std::string& vault_id);
+
+// What a point that is about to be published needs, and what opens the vault, by name. What was put
+// into `chunks` is flushed.
+std::set<std::string> needed_by(const Vault& vault, const Chunks& chunks,
+                                const RecoveryPoint& point);
 
 struct LocksDone {
   std::size_t asked = 0;   // the others were known to be locked long enough

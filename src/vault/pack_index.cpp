@@ -13,6 +13,7 @@ namespace lifeboat::vault {
 namespace {
 
 constexpr std::size_t kAtATime = 32;  // footers held while they are read
+constexpr int kLooks = 3;             // more, while packs are deleted
 constexpr std::uint32_t kCodecBit = 1u << 31;
 
 struct FooterOrError {
@@ -74,6 +75,16 @@ std::vector<ListedPack> list_packs(const Vault& vault,
 
 PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absent,
                           const Cancel& cancel) {
+  // What a pack held that is gone since it was listed may lie in one that came since.
+  for (int left = kLooks;; --left) {
+    bool gone = false;
+    auto out = load_once(vault, absent, cancel, gone);
+    if (!gone || left == 0) return out;
+  }
+}
+
+PackIndex PackIndex::load_once(const Vault& vault, const std::set<std::string>& absent,
+                               const Cancel& cancel, bool& gone) {
   PackIndex out;
   auto listed = list_packs(vault);
   std::erase_if(listed, [&](const ListedPack& pack) { return absent.contains(pack.name); });
@@ -89,7 +100,9 @@ PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absen
         out.packs_.push_back(
             {pack.name, pack.size, static_cast<std::uint32_t>(footer.chunks.size()), footer.salt});
         for (const auto& chunk : footer.chunks) out.append(number, chunk);
-      } else if (some[i].error->code() != Code::not_found) {  // else removed meanwhile
+      } else if (some[i].error->code() == Code::not_found) {
+        gone = true;
+      } else {
         out.unreadable_.push_back({pack.name, pack.size, *some[i].error});
       }
     }

@@ -42,8 +42,9 @@ class PackIndex {
  public:
   PackIndex() = default;
   // Of what packs there are now; those in `absent` are left out as if they were not there. Packs
-  // whose footer is damaged or cannot be had are told of and hold nothing. Error when the store
-  // does not answer for more than a few, or gives none. Reads several footers at a time.
+  // whose footer is damaged or cannot be had are told of and hold nothing. Looks again when one was
+  // deleted meanwhile. Error when the store does not answer for more than a few, or gives none.
+  // Reads several footers at a time.
   static PackIndex load(const Vault& vault, const std::set<std::string>& absent,
                         const Cancel& cancel);
 
@@ -66,6 +67,8 @@ class PackIndex {
   const std::vector<Unreadable>& unreadable() const { return unreadable_; }
 
  private:
+  static PackIndex load_once(const Vault& vault, const std::set<std::string>& absent,
+                             const Cancel& cancel, bool& gone);
   // 32 bytes; in order of digest, then of place.
   struct Entry {
     std::array<unsigned char, 20> digest;

@@ -148,13 +148,14 @@ void publish_point(const Vault& vault, const RecoveryPoint& point) {
 }
 
 Revoked revoke_point(const Vault& vault, const std::string& id, Timestamp now,
-                     const std::string& why) {
+                     const std::string& why, std::optional<Timestamp> dead_since) {
   for (;;) {
     auto seen = see(vault, id);
     if (!seen) return Revoked::gone;
     if (seen->decoded.whole) return Revoked::published;
     auto point = *seen->decoded.unfinished;
     if (point.revoked) return Revoked::before;
+    if (dead_since && point.alive_at() > *dead_since) return Revoked::alive;
     point.revoked = now;
     point.why = why;
     auto name = point_name(id);

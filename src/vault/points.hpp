@@ -22,10 +22,11 @@ bool renew_point(const Vault& vault, const std::string& id, Timestamp now);
 // been published all the same: withdraw_point() finds that out.
 void publish_point(const Vault& vault, const RecoveryPoint& point);
 
-enum class Revoked { now, before, published, gone };
-// Swaps an open point for a revoked one; `published`: it became whole and is left alone.
+enum class Revoked { now, before, published, gone, alive };
+// Swaps an open point for a revoked one; `published`: it became whole and is left alone; `alive`:
+// so is it, as its backup gave a sign of life later than that.
 Revoked revoke_point(const Vault& vault, const std::string& id, Timestamp now,
-                     const std::string& why);
+                     const std::string& why, std::optional<Timestamp> dead_since = {});
 // The same, and nothing is left of it. For whoever opened it.
 Revoked withdraw_point(const Vault& vault, const std::string& id, Timestamp now);
 

@@ -217,7 +217,12 @@ class Pruner {
   // never taken back, so that whoever of them wakes up later deletes nothing else. False: it can't
   // be decided now.
   bool decide(ListedWord& seen) {
-    for (const auto& id : seen.word->suspects->points) revoke(id);
+    bool all_dead = true;
+    for (const auto& id : seen.word->suspects->points) all_dead = revoke(id) && all_dead;
+    if (!all_dead) {
+      wait_for(*seen.word, suspects_live_until(*seen.word));
+      return false;
+    }
     auto absent = condemned_packs(vault_, seen.id);
     auto all = look();
     if (!all_known(all)) {
@@ -245,11 +250,15 @@ class Pruner {
     return still_unneeded(vault_, named, point_logs(all, verdicts));
   }
 
-  void revoke(const std::string& id) {
-    auto done = revoke_point(vault_, id, clock_.now(),
+  // False: it has given a sign of life since it was looked at.
+  bool revoke(const std::string& id) {
+    const auto now = clock_.now();
+    auto done = revoke_point(vault_, id, now,
                              "its backup gave no sign of life for the grace period, and prune on " +
-                                 options_.host + " took it for dead");
+                                 options_.host + " took it for dead",
+                             now + -options_.grace.count());
     if (done == Revoked::now) report_.revoked.push_back(id);
+    return done != Revoked::alive;
   }
 
   // [7] What it names goes first, then the word.

@@ -78,6 +78,19 @@ PrunedLogs still_unneeded(const Vault& vault, const PrunedLogs& named,
   return out;
 }
 
+std::optional<std::string> why_lacking(const Logbook& logbook, const PrunedLogs& condemned,
+                                       const LogStart& need) {
+  const auto coverage = logbook.coverage(need.log);
+  for (const auto& hole : coverage.holes) {
+    if (hole.range.from < *need.until && need.position < hole.range.to) return hole.why;
+  }
+  const Ranges wanted{{need.position, *need.until}};
+  const auto* left = condemned.left_of(need.log);
+  if (left != nullptr && !subtract(wanted, *left).empty()) return "it is about to be pruned";
+  if (!subtract(wanted, coverage.ranges).empty()) return "it begins later";
+  return std::nullopt;
+}
+
 void prune_logs(const Vault& vault, const std::string& id, const PrunedLogs& logs,
                 const std::string& fresh_id) {
   write_pruned(vault, id, logs);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,11 @@ std::vector<LogPruning> plan_pruning(const Vault& vault, const std::vector<Point
 // What was named, but what these points need. Logs of which nothing is named stay as they are.
 PrunedLogs still_unneeded(const Vault& vault, const PrunedLogs& named,
                           const std::vector<PointLogs>& points);
+
+// Why a point that is about to be published cannot rely on the logbook, as it is or as it will be
+// when what is condemned (prune_word.hpp) is pruned. nullopt: [position, until) is there and stays.
+std::optional<std::string> why_lacking(const Logbook& logbook, const PrunedLogs& condemned,
+                                       const LogStart& need);
 
 // From now on nothing else is left of these logs. `id` as in write_pruned(). The records of before
 // become one; a log that is gone stays in it, or an archiver that meets it again would go back.

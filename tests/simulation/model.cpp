@@ -6,10 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
-#include "vault/logbook_format.hpp"
 #include "vault/object.hpp"
 #include "vault/pack_format.hpp"
-#include "vault/summary_format.hpp"
 
 namespace lifeboat::vault::simulation {
 namespace {
@@ -20,39 +18,52 @@ std::string rest_of(const std::string& name, std::string_view prefix) {
 
 constexpr std::array kStates = {"open", "whole", "revoked", "removed"};  // of a point
 
-nlohmann::json payload_of(ObjectType type, const std::string& name, std::string_view bytes) {
-  std::string object(bytes);
-  return nlohmann::json::parse(unseal(nullptr, type, name, object).payload);
-}
-
 }  // namespace
+
+nlohmann::json Model::payload_of(ObjectType type, const std::string& name,
+                                 std::string_view bytes) const {
+  std::string object(bytes);
+  return nlohmann::json::parse(unseal(vault_->sealing(), type, name, object).payload);
+}
 
 void Model::expect(const std::string& snapshot, Files files) {
   expected_[snapshot] = std::move(files);
 }
 
-void Model::written(const std::string& name, std::string_view bytes) {
+void Model::written(const std::string& name, std::string_view bytes, Timestamp now) {
   if (name.starts_with("packs/")) written_pack(name, bytes);
-  if (name.starts_with("logbook/")) written_logbook(name, bytes);
-  if (name.starts_with("points/")) written_point(rest_of(name, "points/"), bytes);
+  if (name.starts_with("logbook/")) logbook_.written(*vault_, name, bytes);
+  if (name.starts_with(kPrunedPrefix))
+    logbook_.pruned(*vault_, name, std::string(bytes), all_log_needs());
+  if (name.starts_with("points/")) written_point(rest_of(name, "points/"), bytes, now);
+  if (name.starts_with("proofs/"))
+    proofs_.written(*vault_, rest_of(name, "proofs/"), std::string(bytes), live());
   if (name.starts_with("prune/")) written_word(rest_of(name, "prune/"), bytes);
 }
 
 void Model::removes(const std::string& name, Timestamp now) {
   std::erase_if(winners_, [&](const auto& one) { return one.first.first == name; });
-  if (name.starts_with("packs/") || name.starts_with("snapshots/")) check_word_allows(name, now);
+  if (name.starts_with("packs/") || name.starts_with("snapshots/")) {
+    check_word_allows(name, now);
+    removes_locked(name, now);
+  }
   if (name.starts_with("packs/")) removes_pack(name);
   if (name.starts_with("snapshots/")) removes_snapshot(name);
-  if (name.starts_with("logbook/")) removes_logbook(name);
+  if (name.starts_with("logbook/")) logbook_.removes(name, all_log_needs());
+  if (name.starts_with(kPrunedPrefix)) logbook_.removes_pruned(name);
+  if (name.starts_with("proofs/")) proofs_.removes(rest_of(name, "proofs/"));
   if (name.starts_with("prune/")) words_[rest_of(name, "prune/")].decided = false;
-  if (name.starts_with("points/")) removes_point(rest_of(name, "points/"));
+  if (name.starts_with("points/")) {
+    if (is_live(rest_of(name, "points/"))) removes_locked(name, now);
+    removes_point(rest_of(name, "points/"));
+  }
 }
 
 // A name is drawn once, but a write that is repeated may arrive when its object is gone already.
 void Model::written_pack(const std::string& name, std::string_view bytes) {
   auto [it, is_new] = packs_.try_emplace(name);
   if (!is_new) throw Violation{name + " was written over"};
-  for (const auto& chunk : open_pack(nullptr, name, bytes).chunks) {
+  for (const auto& chunk : open_pack(vault_->sealing(), name, bytes).chunks) {
     it->second.push_back(chunk.digest);
     ++holders_[chunk.digest];
   }
@@ -79,37 +90,8 @@ std::string Model::who_needs(const Digest& digest) const {
   return "nobody needs";
 }
 
-void Model::written_logbook(const std::string& name, std::string_view bytes) {
-  auto [it, is_new] = logbook_.try_emplace(name);
-  if (!is_new) throw Violation{name + " was written over"};
-  for (const auto& one : check_logbook_object(nullptr, name, bytes).extents) {
-    it->second.push_back({one.extent.log, {one.extent.base, one.extent.next}});
-  }
-}
-
-// What it holds, others hold.
-void Model::removes_logbook(const std::string& name) {
-  auto object = logbook_.extract(name);
-  if (!object) return;
-  for (const auto& held : object.mapped()) {
-    std::vector<Range> others;
-    for (const auto& [_, ranges] : logbook_) {
-      for (const auto& one : ranges) {
-        if (one.log == held.log) others.push_back(one.range);
-      }
-    }
-    others = unite(std::move(others));
-    bool covered = std::any_of(others.begin(), others.end(), [&](const Range& range) {
-      return range.from <= held.range.from && held.range.to <= range.to;
-    });
-    if (covered) continue;
-    throw Violation{fmt::format("{} is deleted, and no other object has [{}, {}) of {}", name,
-                                held.range.from, held.range.to, held.log.value)};
-  }
-}
-
 // States only go forward: open, then whole or revoked.
-void Model::written_point(const std::string& id, std::string_view bytes) {
+void Model::written_point(const std::string& id, std::string_view bytes, Timestamp now) {
   auto json = payload_of(ObjectType::point, point_name(id), bytes);
   auto state = Point::State::whole;
   if (json.contains("state")) {
@@ -124,11 +106,24 @@ void Model::written_point(const std::string& id, std::string_view bytes) {
                                 is_new ? "not there" : kStates[static_cast<int>(point.state)],
                                 kStates[static_cast<int>(state)])};
   }
-  if (state == Point::State::whole) publish(point, read_point(vault(), id));
+  if (state == Point::State::revoked) check_is_dead(id, json, now);
+  if (state == Point::State::whole) publish(id, point);
   point.state = state;
 }
 
-void Model::publish(Point& point, const RecoveryPoint& whole) {
+// Whoever gives signs of life is waited for.
+void Model::check_is_dead(const std::string& id, const nlohmann::json& point, Timestamp now) const {
+  if (point.at("why") == "it was withdrawn by its backup") return;
+  const auto seen =
+      std::max(point.at("created").get<std::string>(), point.value("renewed", std::string()));
+  if (const auto silent = now - *parse_timestamp(seen); silent < least_wait().count()) {
+    throw Violation{
+        fmt::format("point {} is revoked {} s after its last sign of life", id, silent / 1000)};
+  }
+}
+
+void Model::publish(const std::string& id, Point& point) {
+  const auto whole = read_point(*vault_, id);
   try {
     read_back(point, whole);
   } catch (const Error& error) {
@@ -137,14 +132,71 @@ void Model::publish(Point& point, const RecoveryPoint& whole) {
   }
   for (const auto& digest : point.needs) ++needed_[digest];
   point.told = {whole.id, whole.created, whole.label};
+  point.logs = logs_of(whole);
+  logbook_.check(log_needs(id, point));
+  check_locks(id, point);
   ++published_;
 }
 
+// What a point needs is locked as long as the point.
+void Model::check_locks(const std::string& id, const Point& point) {
+  const auto until = objects_.lock_of(point_name(id));
+  if (until == Timestamp(0)) return;
+  auto expect = [&](const std::string& name) {
+    if (objects_.lock_of(name) >= until) return;
+    throw Violation{fmt::format("point {} is locked until {}, and {} that it needs until {}", id,
+                                to_string(until), name, to_string(objects_.lock_of(name)))};
+  };
+  for (const auto& root : point.roots) expect(root);
+  expect("vault");
+  objects_.list("keys/", [&](const store::ObjectInfo& key) { expect(key.name); });
+  std::set<Digest> locked;
+  for (const auto& [name, chunks] : packs_) {
+    if (objects_.lock_of(name) >= until) locked.insert(chunks.begin(), chunks.end());
+  }
+  for (const auto& digest : point.needs) {
+    if (locked.contains(digest)) continue;
+    throw Violation{fmt::format("point {} is locked until {}, and no pack with its chunk {} is", id,
+                                to_string(until), digest.hex().substr(0, 12))};
+  }
+}
+
+LogNeeds Model::log_needs(const std::string& id, const Point& point) const {
+  return {id, false, objects_.lock_of(point_name(id)), point.logs};
+}
+
+// Of all points that are whole; in the window are, from the newest one back that is as old as it,
+// all later ones.
+std::vector<LogNeeds> Model::all_log_needs() const {
+  std::vector<std::pair<PolicyPoint, LogNeeds>> points;
+  for (const auto& [id, point] : points_) {
+    if (point.state == Point::State::whole) points.push_back({point.told, log_needs(id, point)});
+  }
+  std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first.created, a.first.id) < std::tie(b.first.created, b.first.id);
+  });
+  std::vector<LogNeeds> out;
+  bool in_window = true;
+  for (auto it = points.rbegin(); it != points.rend(); ++it) {
+    it->second.in_window = in_window;
+    if (points.back().first.created - it->first.created >= policy_.logbook.count())
+      in_window = false;
+    out.push_back(std::move(it->second));
+  }
+  return out;
+}
+
+void Model::removes_locked(const std::string& name, Timestamp now) const {
+  const auto until = objects_.lock_of(name);
+  if (until - now <= off_.count()) return;
+  throw Violation{fmt::format("{} is removed, and locked until {}", name, to_string(until))};
+}
+
 void Model::read_back(Point& point, const RecoveryPoint& whole) {
-  Chunks chunks(vault(), {.threads = 0, .seed = 0});
+  Chunks chunks(*vault_, {.threads = 0, .seed = 0});
   std::set<Digest> needs;
   for (const auto& id : snapshots_of(whole)) {
-    auto name = snapshot_name(vault(), id);
+    auto name = snapshot_name(*vault_, id);
     point.roots.insert(name);
     auto files = expected_.at(name);
     SnapshotReader reader(chunks, name);
@@ -163,17 +215,23 @@ void Model::read_back(Point& point, const RecoveryPoint& whole) {
   point.needs.assign(needs.begin(), needs.end());
 }
 
+std::vector<PointVerdict> Model::verdicts() const {
+  std::vector<PolicyPoint> all;
+  for (const auto& [_, one] : points_) {
+    if (one.state == Point::State::whole) all.push_back(one.told);
+  }
+  return apply_policy(std::move(all), policy_);
+}
+
 void Model::removes_point(const std::string& id) {
   auto it = points_.find(id);
   if (it == points_.end()) return;
   auto& point = it->second;
   if (point.state == Point::State::whole) {
-    std::vector<PolicyPoint> all;
-    for (const auto& [_, one] : points_) {
-      if (one.state == Point::State::whole) all.push_back(one.told);
-    }
-    for (const auto& verdict : apply_policy(std::move(all), policy_)) {
+    for (const auto& verdict : verdicts()) {
+      if (verdict.begins_window) began_window_.insert(verdict.point.id);
       if (verdict.point.id != id || !verdict.keep) continue;
+      if (verdict.begins_window && verdict.reasons.size() == 1) continue;
       throw Violation{"point " + id + " is removed, and the policy keeps it"};
     }
     for (const auto& digest : point.needs) --needed_[digest];
@@ -205,7 +263,7 @@ void Model::written_word(const std::string& id, std::string_view bytes) {
 void Model::check_word_allows(const std::string& name, Timestamp now) {
   for (const auto& [_, word] : words_) {
     if (word.names.count(name) == 0) continue;
-    if (now - word.since >= least_wait_.count()) return;
+    if (now - word.since >= least_wait().count()) return;
     throw Violation{
         fmt::format("{} is deleted {} s after it was announced", name, (now - word.since) / 1000)};
   }
@@ -236,6 +294,11 @@ bool Model::is_live(const std::string& point) const {
   return it != points_.end() && it->second.state == Point::State::whole;
 }
 
+bool Model::is_open(const std::string& point) const {
+  auto it = points_.find(point);
+  return it != points_.end() && it->second.state == Point::State::open;
+}
+
 std::vector<std::string> Model::live() const {
   std::vector<std::string> out;
   for (const auto& [id, point] : points_) {
@@ -245,6 +308,7 @@ std::vector<std::string> Model::live() const {
 }
 
 void Model::expect_no_garbage() {
+  proofs_.expect_no_garbage();
   std::set<std::string> roots;
   for (const auto& [id, point] : points_) {
     if (point.state == Point::State::whole) roots.insert(point.roots.begin(), point.roots.end());
@@ -263,6 +327,7 @@ void Model::expect_no_garbage() {
   });
   for (const auto& [name, point] : outside_) {
     if (points_.count(point) != 0 && points_.at(point).needs.empty()) continue;  // never published
+    if (began_window_.contains(point)) continue;
     if (!is_live(point)) throw Violation{name + " stays for ever, and its point is gone"};
   }
 }

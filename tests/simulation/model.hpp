@@ -1,23 +1,19 @@
 #pragma once
 
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "store/memory_store.hpp"
+#include "simulation/logbook_model.hpp"
+#include "simulation/proofs.hpp"
+#include "simulation/violation.hpp"
 #include "vault/points.hpp"
 #include "vault/prune_word.hpp"
 #include "vault/retention_policy.hpp"
 
 namespace lifeboat::vault::simulation {
-
-// An invariant does not hold. Not an Error on purpose: nothing that handles Errors may handle it.
-struct Violation {
-  std::string what;
-};
 
 using Files = std::map<std::string, std::string>;  // path -> bytes
 
@@ -28,28 +24,26 @@ using Files = std::map<std::string, std::string>;  // path -> bytes
 // back to the last byte; from then on nothing that it needs may go.
 class Model {
  public:
-  // `objects` is the store as it is, without faults.
-  Model(store::ObjectStore& objects, RetentionPolicy policy, Millis least_wait)
-      : objects_(objects), policy_(std::move(policy)), least_wait_(least_wait) {}
+  // `objects` is the store as it is, without faults; no two clocks differ by more than `off` from
+  // the time that is told here.
+  Model(Objects& objects, RetentionPolicy policy, Millis grace, Millis off)
+      : objects_(objects), policy_(std::move(policy)), grace_(grace), off_(off) {}
+  // When it was made, before all else.
+  void begin(const Vault& vault) { vault_ = vault; }
 
   // A backup is about to name this snapshot, of these files.
   void expect(const std::string& snapshot, Files files);
   const Files& expected(const std::string& snapshot) const { return expected_.at(snapshot); }
 
   // After it took effect.
-  void written(const std::string& name, std::string_view bytes);
+  void written(const std::string& name, std::string_view bytes, Timestamp now);
   // Before it takes effect, of an object that is there.
   void removes(const std::string& name, Timestamp now);
   // What a point has beside the vault.
   void outside_made(const std::string& name, const std::string& point);
   void outside_removed(const std::string& name);
-  // Positions of a log that an archiver was told are durable.
-  void promise(const LogName& log, Range range) { promised_.push_back({log, range}); }
-  struct Promised {
-    LogName log;
-    Range range;
-  };
-  const std::vector<Promised>& promised() const { return promised_; }
+  LogbookModel& logbook() { return logbook_; }
+  const ProofModel& proofs() const { return proofs_; }
 
   // Who swapped this version was told `written`. Two who wrote the same bytes may both be
   // (store/retry_store.hpp).
@@ -58,6 +52,7 @@ class Model {
 
   // Whole, and not dropped.
   bool is_live(const std::string& point) const;
+  bool is_open(const std::string& point) const;
   std::vector<std::string> live() const;
   std::uint64_t published() const { return published_; }  // points
   std::uint64_t deleted() const { return deleted_; }      // packs
@@ -70,6 +65,7 @@ class Model {
     PolicyPoint told;
     std::vector<Digest> needs;
     std::set<std::string> roots;
+    std::vector<LogStart> logs;
   };
   struct Word {
     Timestamp since;
@@ -84,23 +80,31 @@ class Model {
     }
   };
 
-  Vault vault() { return Vault::open(objects_); }
-  void written_point(const std::string& id, std::string_view bytes);
+  nlohmann::json payload_of(ObjectType type, const std::string& name, std::string_view bytes) const;
+  void written_point(const std::string& id, std::string_view bytes, Timestamp now);
   void written_word(const std::string& id, std::string_view bytes);
   void written_pack(const std::string& name, std::string_view bytes);
   void read_back(Point& point, const RecoveryPoint& whole);
-  void publish(Point& point, const RecoveryPoint& whole);
-  void written_logbook(const std::string& name, std::string_view bytes);
-  void removes_logbook(const std::string& name);
+  void publish(const std::string& id, Point& point);
+  void check_locks(const std::string& id, const Point& point);
+  void check_is_dead(const std::string& id, const nlohmann::json& point, Timestamp now) const;
+  LogNeeds log_needs(const std::string& id, const Point& point) const;
+  std::vector<LogNeeds> all_log_needs() const;
+  void removes_locked(const std::string& name, Timestamp now) const;
   void removes_pack(const std::string& name);
   void removes_point(const std::string& id);
+  std::vector<PointVerdict> verdicts() const;
   void removes_snapshot(const std::string& name);
   void check_word_allows(const std::string& name, Timestamp now);
   std::string who_needs(const Digest& digest) const;
 
-  store::ObjectStore& objects_;
+  // Between what is said and what others do about it, by clocks that are off.
+  Millis least_wait() const { return grace_ - 2 * off_; }
+
+  Objects& objects_;
   RetentionPolicy policy_;
-  Millis least_wait_;  // between what a word says and what it deletes
+  Millis grace_, off_;
+  std::optional<Vault> vault_;
   std::map<std::string, Files> expected_;
   std::map<std::string, Point> points_;
   std::map<std::string, Word> words_;
@@ -113,8 +117,10 @@ class Model {
     std::string wrote;
   };
   std::map<std::pair<std::string, std::string>, Winner> winners_;  // of name and version
-  std::vector<Promised> promised_;
-  std::map<std::string, std::vector<Promised>> logbook_;  // what each object that is there holds
+  LogbookModel logbook_{objects_};
+  ProofModel proofs_;
+  // Of two pruners each may have taken another point for the one with which the window begins.
+  std::set<std::string> began_window_;
   std::uint64_t published_ = 0;
   std::uint64_t deleted_ = 0;
 };

@@ -3,74 +3,19 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <memory>
 
 #include "base/error.hpp"
+#include "simulation/habits.hpp"
 #include "simulation/logbook.hpp"
 #include "store/fault_store.hpp"
 #include "store/retry_store.hpp"
+#include "vault/locks.hpp"
 #include "vault/prune.hpp"
 #include "vault/vault_fixture.hpp"
 
 namespace lifeboat::vault::simulation {
 namespace {
-
-constexpr Millis kMinute{60'000};
-constexpr Millis kGrace = 60 * kMinute;
-constexpr Millis kDay = 24 * kGrace;
-constexpr Millis kFarthestOff = 3 * kDay;
-
-// How things are in one simulation.
-struct Habits {
-  unsigned writers, pruners, readers, verifiers;
-  unsigned archivers = 0, keepers = 0;
-  unsigned lives;      // of each
-  unsigned dies_in;    // one of so many lives is cut short
-  unsigned stay;       // of ten turns
-  unsigned keep_last;  // of the policy
-  int weather;         // 0 none, 1 errors, 2 worse
-  bool retries;
-  enum class Clocks { right, off, stepping } clocks;
-
-  explicit Habits(Random& chance) {
-    auto one_of = [&](unsigned least, unsigned most) {
-      return least + static_cast<unsigned>(chance.below(most - least + 1));
-    };
-    writers = one_of(1, 3);
-    pruners = one_of(1, 3);
-    readers = one_of(0, 1);
-    verifiers = one_of(0, 3) / 3;
-    if (chance.below(4) == 0) {
-      archivers = one_of(1, 2);
-      keepers = one_of(1, 2);
-    }
-    lives = one_of(2, 4);
-    dies_in = one_of(2, 8);
-    stay = one_of(0, 9);
-    keep_last = one_of(1, 3);
-    weather = static_cast<int>(one_of(0, 2));
-    retries = one_of(0, 2) != 0;
-    clocks = static_cast<Clocks>(one_of(0, 2));
-  }
-};
-
-Millis farthest_off(const Habits& habits) {
-  switch (habits.clocks) {
-    case Habits::Clocks::right:
-      return Millis(0);
-    case Habits::Clocks::off:
-      return 5 * kMinute;
-    case Habits::Clocks::stepping:
-      break;
-  }
-  return kFarthestOff;
-}
-
-RetentionPolicy policy_of(const Habits& habits) {
-  RetentionPolicy policy;
-  policy.last = habits.keep_last;
-  policy.labels = {"pinned"};
-  return policy;
-}
 
 // A machine and its clock.
 struct Host {
@@ -78,6 +23,7 @@ struct Host {
       : name(std::move(its_name)), clock(scheduler) {}
   std::string name;
   HostClock clock;
+  KnownLocks locks;  // in its state folder
 };
 
 class Simulation {
@@ -85,17 +31,22 @@ class Simulation {
   Simulation(std::uint64_t seed, Mischief mischief, std::size_t trace_length)
       : chance_(seed), habits_(chance_), trace_(trace_length) {
     ground_.mischief = mischief;
+    proofs_.replaces_unread = mischief == Mischief::replaces_unread;
     ground_.etags = chance_.below(2) == 0;
     ground_.stall_in = 20 + static_cast<unsigned>(chance_.below(200));
     ground_.longest_stall = kGrace + up_to(2 * kGrace);
     ground_.latest = kGrace / 2;
     ground_.latency = Millis(200) + up_to(Millis(20'000));
+    ground_.retain = habits_.retain;
+    // Between the look at locks and the publication there is an eighth of their time.
+    if (habits_.retain > Millis(0)) ground_.longest_stall = habits_.retain / 96;
   }
 
   Outcome run() {
     try {
       HostClock clock(scheduler_);
-      Vault::create(objects_, clock, chance_);
+      model_.begin(
+          make_vault(habits_.encrypted ? Kind::encrypted : Kind::plain, objects_, clock, chance_));
       spawn_all();
       scheduler_.run();
       scheduler_.spawn([this] { afterwards(); });
@@ -109,8 +60,10 @@ class Simulation {
     }
     out_.calls = ground_.calls;
     out_.published = model_.published();
-    out_.archived = model_.promised().size();
+    out_.archived = model_.logbook().promised().size();
     out_.deleted = model_.deleted();
+    out_.pruned = model_.logbook().narrowed();
+    out_.proofs = model_.proofs().kept();
     return std::move(out_);
   }
 
@@ -134,7 +87,7 @@ class Simulation {
     set_off(host);
     scheduler_.spawn([this, &host, verb] {
       for (unsigned life = 0; life < habits_.lives; ++life) {
-        scheduler_.sleep(up_to(kGrace));
+        scheduler_.sleep(up_to(habits_.between));
         if (habits_.clocks == Habits::Clocks::stepping && chance_.below(3) == 0) set_off(host);
         live(host, verb);
       }
@@ -142,7 +95,7 @@ class Simulation {
   }
 
   void set_off(Host& host) {
-    auto most = farthest_off(habits_);
+    auto most = habits_.farthest_off();
     host.clock.set_off(up_to(2 * most) - most);
   }
 
@@ -154,16 +107,17 @@ class Simulation {
   // One run of a program, which may be killed at any call.
   void live(Host& host, Verb verb) {
     bool dies = chance_.below(habits_.dies_in) == 0;
-    LifeStore own(ground_, host.name, dies ? 1 + chance_.below(40) : 0, chance_.below(2) == 0);
+    LifeStore own(ground_, host.name, host.clock, dies ? 1 + chance_.below(40) : 0,
+                  chance_.below(2) == 0);
     store::Pause pause{host.clock, [this](Millis time) { scheduler_.sleep(time); }};
     auto today = weather_of_today();
-    LateStore late(own, ground_, host.name, today.faults.empty() ? 0 : 100);
+    LateStore late(own, ground_, host.name, host.clock, today.faults.empty() ? 0 : 100);
     store::FaultStore weather(late, chance_.next(), today, pause);
     store::RetryStore retry(weather, {}, pause, Random(chance_.next()));
     store::ObjectStore& seen = habits_.retries ? static_cast<store::ObjectStore&>(retry) : weather;
     Witness witness(seen, ground_, host.name);
     try {
-      (this->*verb)(host, Vault::open(witness));
+      (this->*verb)(host, open(witness));
     } catch (const Killed&) {
       ++out_.killed;
     } catch (const Error& error) {
@@ -175,6 +129,10 @@ class Simulation {
     } catch (const Violation& violation) {
       violate(violation.what);
     }
+  }
+
+  Vault open(store::ObjectStore& store) const {
+    return open_vault(habits_.encrypted ? Kind::encrypted : Kind::plain, store);
   }
 
   store::FaultStore::Weather weather_of_today() {
@@ -216,9 +174,15 @@ class Simulation {
       scheduler_.sleep(up_to(kGrace));
     }
     open_point(vault, {point.id, point.created, point.label, host.name, "/state", 1, {}, ""});
+    const Heart heart(*this, host, point.id);
     try {
       if (!chunks) chunks = chunks_for(host, vault);
+      const bool forgets = ground_.mischief == Mischief::names_pruned_logs;
+      const auto condemned = forgets ? PrunedLogs() : condemned_logs(vault);
       save(*chunks, point);
+      expect_logs(vault, condemned, point);
+      if (habits_.window > Millis(0) && chance_.below(4) == 0) scheduler_.sleep(up_to(kGrace));
+      lock(host, *chunks, point);
       point.finished = host.clock.now();
       publish_point(vault, point);
     } catch (const Error&) {
@@ -227,11 +191,66 @@ class Simulation {
     }
   }
 
+  // The signs of life of a backup, as long as its program lives: they come from a thread of their
+  // own.
+  class Heart {
+   public:
+    Heart(Simulation& all, Host& host, const std::string& point) {
+      if (!all.habits_.beats) return;
+      all.scheduler_.spawn([&all, &host, point, over = over_] { all.beat(host, point, over); });
+    }
+    ~Heart() { *over_ = true; }
+    Heart(const Heart&) = delete;
+    Heart& operator=(const Heart&) = delete;
+
+   private:
+    std::shared_ptr<bool> over_ = std::make_shared<bool>(false);
+  };
+
+  void beat(Host& host, const std::string& point, const std::shared_ptr<bool>& over) {
+    LifeStore own(ground_, host.name, host.clock);
+    while (!*over) {
+      scheduler_.sleep(kGrace / 4);
+      if (*over || chance_.below(4) == 0) continue;  // the store was away
+      try {
+        if (!renew_point(open(own), point, host.clock.now())) return;
+      } catch (const Violation& violation) {
+        violate(violation.what);
+      }
+    }
+  }
+
+  // What the point names of the logbook stays.
+  static void expect_logs(const Vault& vault, const PrunedLogs& condemned,
+                          const RecoveryPoint& point) {
+    const auto logs = logs_of(point);
+    if (logs.empty()) return;
+    const auto book = Logbook::load(vault);
+    for (const auto& need : logs) {
+      if (!need.until) continue;
+      if (auto why = why_lacking(book, condemned, need))
+        throw Error(Code::conflict, need.log.value, "the logbook lacks WAL: " + *why);
+    }
+  }
+
+  void lock(Host& host, const Chunks& chunks, const RecoveryPoint& point) {
+    if (habits_.retain == Millis(0)) return;
+    if (chance_.below(4) == 0) host.locks.clear();
+    auto names = needed_by(chunks.vault(), chunks, point);
+    if (ground_.mischief == Mischief::publishes_unlocked)
+      std::erase_if(names, [](const auto& name) { return name.starts_with("packs/"); });
+    lock_content(chunks.vault(), {names.begin(), names.end()}, habits_.retain, host.locks,
+                 host.clock, cancel_);
+  }
+
   std::unique_ptr<Chunks> chunks_for(Host& host, const Vault& vault) {
     ChunkOptions options;
     options.threads = 0;
     options.pack_size = ByteCount(300);
     options.absent = condemned_packs(vault);
+    if (habits_.keeps_proofs) {
+      for (auto& pack : damaged_packs(vault)) options.absent.insert(std::move(pack));
+    }
     options.clock = &host.clock;
     options.seed = chance_.next();
     auto chunks = std::make_unique<Chunks>(vault, std::move(options));
@@ -242,6 +261,8 @@ class Simulation {
   void save(Chunks& chunks, RecoveryPoint& point) {
     auto trees = 1 + chance_.below(2);
     for (std::uint64_t tree = 0; tree < trees; ++tree) {
+      // Some take longer than the grace period.
+      if (habits_.beats && chance_.below(6) == 0) scheduler_.sleep(up_to(6 * kGrace));
       auto files = some_files();
       SnapshotWriter writer(chunks, "test");
       for (const auto& [path, bytes] : files) writer.add_file(path, 0600, Timestamp(0), bytes);
@@ -249,12 +270,9 @@ class Simulation {
       model_.expect(snapshot_name(chunks.vault(), id), std::move(files));
       point.stores["tree" + std::to_string(tree)] = {{"snapshot", id.hex()}};
     }
-    if (const auto& logs = model_.promised(); !logs.empty()) {
-      const auto& [log, range] = logs[chance_.below(logs.size())];
-      point.stores["log"] = {
-          {"logs",
-           {{{"log", log.value}, {"position", range.from.value}, {"until", range.to.value}}}}};
-    }
+    const bool any = habits_.window == Millis(0) || (!quiet_ && chance_.below(4) == 0);
+    point.stores["log"] = {{"logs", logbook_.starts(any)}};
+    chunks.flush();
     point.stores["outside"] = {{"backup", "outside-" + point.id}};
     model_.outside_made("outside-" + point.id, point.id);
   }
@@ -300,6 +318,7 @@ class Simulation {
     options.only_finish = chance_.below(8) == 0;
     options.dry_run = chance_.below(16) == 0;
     prune(vault, options, host.clock, chance_, cancel_);
+    if (habits_.keeps_proofs && !options.dry_run) remove_replaced_proofs(vault);
   }
 
   void archive(Host& host, const Vault& vault) { logbook_.archive(vault, host.clock); }
@@ -335,36 +354,44 @@ class Simulation {
     if (!expected.empty()) throw Violation{"point " + point + " was restored without files"};
   }
 
-  void verify_all(Host&, const Vault& vault) {
-    VerifyOptions options;
-    options.depth = chance_.below(2) == 0 ? Depth::data : Depth::existence;
-    auto report = verify(vault, options, cancel_);
+  void verify_all(Host& host, const Vault& vault) {
+    auto report = habits_.keeps_proofs
+                      ? proofs_.verify(vault, host.name, host.clock, host.clock, cancel_)
+                      : verify_plainly(vault);
     for (const auto& damage : report.damages) {
       throw Error(Code::corrupt, damage.object, "verify says: " + damage.problem);
     }
     if (!report.unread.empty()) throw Error(Code::unavailable, "vault", report.unread.front());
   }
 
+  VerifyReport verify_plainly(const Vault& vault) {
+    VerifyOptions options;
+    options.depth = chance_.below(2) == 0 ? Depth::data : Depth::existence;
+    return verify(vault, options, cancel_);
+  }
+
   // --- the end
 
   // Nobody else is there, nothing fails; what was left is old.
   void afterwards() {
+    quiet_ = true;
     ground_.stall_in = 0;
     habits_.weather = 0;
     habits_.dies_in = 1'000'000'000;
     for (const auto& host : hosts_) host->clock.set_off(Millis(0));
-    scheduler_.sleep(kFarthestOff + kGrace);
+    scheduler_.sleep(3 * kDay + kGrace + 2 * habits_.retain);
     Host host("afterwards", scheduler_);
     auto last = [&](Verb verb) {
-      LifeStore store(ground_, host.name, 0, false);
+      LifeStore store(ground_, host.name, host.clock);
       try {
-        (this->*verb)(host, Vault::open(store));
+        (this->*verb)(host, open(store));
       } catch (const Error& error) {
         throw Violation{std::string("a run after all that failed: ") + error.what()};
       }
     };
     last(&Simulation::back_up);
     last(&Simulation::verify_all);
+    scheduler_.sleep(2 * habits_.retain);
     for (int runs = 0; under_way_ > 0; ++runs) {
       if (runs == 8) throw Violation{"prune comes to no end"};
       last(&Simulation::prune_all);
@@ -385,8 +412,8 @@ class Simulation {
       idle = kept_ ? 0 : idle + 1;
       scheduler_.sleep(kGrace);
     }
-    auto vault = Vault::open(objects_);
-    logbook_.read(vault, model_.promised().size());
+    auto vault = open(objects_);
+    logbook_.read(vault, model_.logbook().promised().size());
     logbook_.expect_no_garbage(vault);
   }
 
@@ -394,19 +421,22 @@ class Simulation {
     auto report = prune(vault, prune_options(host), host.clock, chance_, cancel_);
     for (const auto& problem : report.problems) throw Violation{"prune needs help: " + problem};
     under_way_ = report.steps.size() + report.unfinished.size();
+    if (habits_.keeps_proofs) remove_replaced_proofs(vault);
   }
 
   Random chance_;
   Habits habits_;
   Scheduler scheduler_{chance_, habits_.stay};
   Objects objects_;
-  RetentionPolicy policy_ = policy_of(habits_);
+  RetentionPolicy policy_ = habits_.policy();
   Trace trace_;
-  Model model_{objects_, policy_, kGrace - 2 * farthest_off(habits_)};
+  Model model_{objects_, policy_, kGrace, habits_.farthest_off()};
   Ground ground_{chance_, scheduler_, objects_, model_, trace_};
   Cancel cancel_;
   std::vector<std::unique_ptr<Host>> hosts_;
-  LogbookLives logbook_{model_, chance_, kGrace / 4, kGrace / 2};
+  LogbookLives logbook_{model_.logbook(), chance_, kGrace / 4, kGrace / 2};
+  ProofLives proofs_{chance_};
+  bool quiet_ = false;         // the end has begun
   bool kept_ = false;          // the last round of a keeper had something to do
   std::size_t under_way_ = 1;  // words and unfinished points that the last prune left
   std::optional<std::string> violated_;

@@ -17,6 +17,8 @@ struct Outcome {
   std::uint64_t failed = 0;             // runs that ended with an Error, as they may
   std::uint64_t archived = 0;           // extents that were told to be durable
   std::uint64_t deleted = 0;            // packs
+  std::uint64_t pruned = 0;             // how often something of the logbook was
+  std::uint64_t proofs = 0;             // that verifies kept
 };
 
 // Backups, pruners, restores and verifies of several hosts on one vault in memory: the code of

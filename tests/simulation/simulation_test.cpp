@@ -22,7 +22,8 @@ std::optional<std::uint64_t> number_from(const char* variable) {
 }
 
 struct Sums {
-  std::uint64_t calls = 0, published = 0, archived = 0, killed = 0, failed = 0, deleted = 0;
+  std::uint64_t calls = 0, published = 0, archived = 0, killed = 0, failed = 0, deleted = 0,
+                pruned = 0, proofs = 0;
   void add(const Outcome& one) {
     calls += one.calls;
     published += one.published;
@@ -30,6 +31,8 @@ struct Sums {
     killed += one.killed;
     failed += one.failed;
     deleted += one.deleted;
+    pruned += one.pruned;
+    proofs += one.proofs;
   }
 };
 
@@ -57,12 +60,15 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
     sums.add(outcome);
   }
   std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "
-            << sums.archived << " extents, " << sums.deleted << " packs deleted, " << sums.killed
+            << sums.archived << " extents, " << sums.pruned << " prunings of the logbook, "
+            << sums.proofs << " proofs, " << sums.deleted << " packs deleted, " << sums.killed
             << " lives cut short, " << sums.failed << " runs failed\n";
   // It is not true for want of anything that happens.
   EXPECT_GT(sums.published, 4 * seeds);
   EXPECT_GT(sums.deleted, 4 * seeds);
   EXPECT_GT(sums.archived, seeds);
+  EXPECT_GT(sums.pruned, seeds / 20);
+  EXPECT_GT(sums.proofs, seeds / 2);
   EXPECT_GT(sums.killed, seeds);
 }
 
@@ -86,13 +92,15 @@ TEST_P(SimulationFinds, It) {
   }
   FAIL() << "not found by " << kSeeds << " seeds";
 }
-INSTANTIATE_TEST_SUITE_P(All, SimulationFinds,
-                         ::testing::Values(Mischief::swaps_blindly, Mischief::overwrites,
-                                           Mischief::loses_writes, Mischief::reads_stale,
-                                           Mischief::hides_fresh, Mischief::lists_incompletely,
-                                           Mischief::hides_words, Mischief::forgets_open_points,
-                                           Mischief::opens_late, Mischief::removes_early),
-                         [](const auto& one) { return std::string(to_string(one.param)); });
+INSTANTIATE_TEST_SUITE_P(
+    All, SimulationFinds,
+    ::testing::Values(Mischief::swaps_blindly, Mischief::overwrites, Mischief::loses_writes,
+                      Mischief::reads_stale, Mischief::hides_fresh, Mischief::lists_incompletely,
+                      Mischief::hides_words, Mischief::forgets_open_points, Mischief::opens_late,
+                      Mischief::removes_early, Mischief::hides_signs, Mischief::names_pruned_logs,
+                      Mischief::forgets_pruned_logs, Mischief::replaces_unread,
+                      Mischief::publishes_unlocked, Mischief::loses_locks, Mischief::ignores_locks),
+    [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace
 }  // namespace lifeboat::vault::simulation

@@ -4,6 +4,7 @@
 
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "vault/locks.hpp"
 
 namespace lifeboat::vault::simulation {
 namespace {
@@ -25,67 +26,17 @@ std::string outcome_of(PutResult result) {
 std::string outcome_of(const std::optional<ObjectInfo>& info) {
   return info ? "version " + info->version : "not there";
 }
-std::string outcome_of(bool removed) {
-  return removed ? "removed" : "not there";
+std::string outcome_of(bool removed) {  // or locked
+  return removed ? "done" : "not there";
+}
+std::string outcome_of(const std::optional<Timestamp>& lock) {
+  return lock ? "locked until " + to_string(*lock) : "not locked";
 }
 std::string outcome_of(const std::vector<ObjectInfo>& found) {
   return fmt::format("{} objects", found.size());
 }
 
 }  // namespace
-
-std::string_view to_string(Mischief mischief) {
-  switch (mischief) {
-    case Mischief::none:
-      break;
-    case Mischief::swaps_blindly:
-      return "SwapsBlindly";
-    case Mischief::overwrites:
-      return "Overwrites";
-    case Mischief::loses_writes:
-      return "LosesWrites";
-    case Mischief::reads_stale:
-      return "ReadsStale";
-    case Mischief::hides_fresh:
-      return "HidesFreshObjects";
-    case Mischief::lists_incompletely:
-      return "ListsIncompletely";
-    case Mischief::hides_words:
-      return "HidesWords";
-    case Mischief::forgets_open_points:
-      return "ForgetsOpenPoints";
-    case Mischief::opens_late:
-      return "OpensLate";
-    case Mischief::removes_early:
-      return "RemovesEarly";
-  }
-  return "None";
-}
-
-void Trace::add(Timestamp now, const std::string& who, std::string_view what,
-                const std::string& name, std::string_view outcome) {
-  if (events_.size() < length_) {
-    events_.emplace_back();
-  } else {  // with the memory that it has
-    events_.push_back(std::move(events_.front()));
-    events_.pop_front();
-  }
-  auto& event = events_.back();
-  event.time = now;
-  event.who = who;
-  event.what = what;
-  event.name = name;
-  event.outcome = outcome;
-}
-
-std::string Trace::text() const {
-  std::string out;
-  for (const auto& event : events_) {
-    out += fmt::format("  {} {:<12} {:<16} {}: {}\n", to_string(event.time), event.who, event.what,
-                       event.name, event.outcome);
-  }
-  return out;
-}
 
 // Time passes, others may go on, and now and then a call takes very long.
 void LifeStore::wait() {
@@ -132,15 +83,25 @@ bool LifeStore::fresh(const std::string& name) {
   return ground_.scheduler.now() - ground_.written[name].when < kHour.count();
 }
 
-void LifeStore::write(const std::string& name, std::string_view bytes) {
+// As of now, where the request is made: it may be long on its way. Who prunes locks nothing.
+LifeStore::Lock LifeStore::lock_of_write(const std::string& name, store::Write how) const {
+  if (ground_.retain == Millis(0) || who_.starts_with("pruner")) return std::nullopt;
+  const auto wanted = lock_rule(ground_.retain)(name, how);
+  return wanted == Millis(0) ? std::nullopt : Lock(clock_.now() + wanted.count());
+}
+
+void LifeStore::write(const std::string& name, std::string_view bytes, Lock lock) {
   if (now_and_then(Mischief::loses_writes, 20)) return;
+  if (ground_.mischief == Mischief::forgets_pruned_logs && name.starts_with("pruned/")) return;
   auto& written = ground_.written[name];
   if (ground_.mischief == Mischief::reads_stale) {
     written.before = ground_.objects.get(name).value_or("");
   }
+  if (ground_.mischief == Mischief::hides_signs && written.first.empty()) written.first = bytes;
   written.when = ground_.scheduler.now();
   ground_.objects.put(name, bytes);
-  ground_.model.written(name, bytes);
+  ground_.objects.set_lock(name, lock);
+  ground_.model.written(name, bytes, ground_.scheduler.now());
 }
 
 std::optional<std::string> LifeStore::read(const std::string& name) {
@@ -148,6 +109,10 @@ std::optional<std::string> LifeStore::read(const std::string& name) {
   if (out && fresh(name) && now_and_then(Mischief::reads_stale, 4)) {
     auto before = ground_.written[name].before;
     out = before.empty() ? std::nullopt : std::optional(before);
+  }
+  if (ground_.mischief == Mischief::hides_signs && name.starts_with("points/") &&
+      who_.starts_with("pruner") && ground_.model.is_open(name.substr(7))) {
+    out = out ? std::optional(ground_.written[name].first) : std::nullopt;
   }
   return out;
 }
@@ -163,27 +128,29 @@ std::optional<std::string> LifeStore::get_range(const std::string& name, ByteCou
 
 void LifeStore::put(const std::string& name, std::string_view bytes) {
   call(Op::put, name, [&] {
-    write(name, bytes);
+    write(name, bytes, std::nullopt);
     return PutResult::written;
   });
 }
 
 PutResult LifeStore::put_if_absent(const std::string& name, std::string_view bytes) {
+  const auto lock = lock_of_write(name, store::Write::create);
   return call(Op::put_if_absent, name, [&] {
     bool there = ground_.objects.stat(name).has_value();
     if (there && ground_.mischief != Mischief::overwrites) return PutResult::exists;
-    write(name, bytes);
+    write(name, bytes, lock);
     return PutResult::written;
   });
 }
 
 PutResult LifeStore::put_if_unchanged(const std::string& name, std::string_view bytes,
                                       const std::string& seen_version) {
+  const auto lock = lock_of_write(name, store::Write::replace);
   return call(Op::put_if_unchanged, name, [&] {
     auto info = ground_.objects.stat(name);
     bool same = info && version_of(*info) == seen_version;
     if (!same && ground_.mischief != Mischief::swaps_blindly) return PutResult::changed;
-    write(name, bytes);
+    write(name, bytes, lock);
     return PutResult::written;
   });
 }
@@ -201,6 +168,23 @@ std::optional<ObjectInfo> LifeStore::stat(const std::string& name) {
     auto info = ground_.objects.stat(name);
     if (info) info->version = version_of(*info);
     return info;
+  });
+}
+
+std::optional<Timestamp> LifeStore::locked_until(const std::string& name) {
+  if (ground_.retain == Millis(0)) return std::nullopt;
+  return call(Op::stat, name, [&] {
+    const auto until = ground_.objects.lock_of(name);
+    const bool told = ground_.mischief != Mischief::ignores_locks || !who_.starts_with("pruner");
+    return told && until > clock_.now() ? std::optional(until) : std::nullopt;
+  });
+}
+
+bool LifeStore::lock_until(const std::string& name, Timestamp until) {
+  if (ground_.retain == Millis(0)) return ObjectStore::lock_until(name, until);
+  return call(Op::lock, name, [&] {
+    if (now_and_then(Mischief::loses_locks, 4)) return true;
+    return ground_.objects.extend_lock(name, until);
   });
 }
 
@@ -269,11 +253,13 @@ void LateStore::send(const std::string& name,
                      std::function<void(store::ObjectStore&)> write) const {
   auto delay = Millis(static_cast<std::int64_t>(
       ground_.chance.below(static_cast<std::uint64_t>(ground_.latest.count()))));
-  ground_.scheduler.spawn([&ground = ground_, who = who_ + " late", delay, write] {
-    ground.scheduler.sleep(delay);
-    LifeStore network(ground, who, 0, true);
-    write(network);
-  });
+  ground_.scheduler.spawn(
+      [&ground = ground_, who = who_ + " late", delay, sent = clock_.now(), write] {
+        ground.scheduler.sleep(delay);
+        const ManualClock clock(sent);
+        LifeStore network(ground, who, clock);
+        write(network);
+      });
   throw Error(Code::timeout, "object " + name, "no answer in time", "this is a test");
 }
 

@@ -2,53 +2,16 @@
 
 #include <optional>
 
+#include "simulation/mischief.hpp"
 #include "simulation/model.hpp"
 #include "simulation/scheduler.hpp"
+#include "simulation/trace.hpp"
 #include "store/around_store.hpp"
 
 namespace lifeboat::vault::simulation {
 
 // What a life throws when it dies. Nothing that handles Errors may handle it.
 struct Killed {};
-
-// A contract that the store breaks, or a rule that a program does: the simulation must find each.
-enum class Mischief {
-  none,
-  swaps_blindly,        // put_if_unchanged() replaces whatever is there
-  overwrites,           // put_if_absent() does
-  loses_writes,         // a write is told to have happened, now and then it did not
-  reads_stale,          // what was replaced within the hour is read as it was, now and then
-  hides_fresh,          // a listing lacks what was written within the hour
-  lists_incompletely,   // a listing lacks an object now and then
-  hides_words,          // from backups: those of pruners
-  forgets_open_points,  // pruners see points only when they are whole
-  opens_late,           // backups read words and list packs before they open their point
-  removes_early,        // pruners wait for a minute, not for the grace period
-};
-std::string_view to_string(Mischief mischief);
-
-// The last calls that took effect, for whoever reads a failure.
-class Trace {
- public:
-  explicit Trace(std::size_t length) : length_(length) {}
-  void add(Timestamp now, const std::string& who, std::string_view what, const std::string& name,
-           std::string_view outcome);
-  std::string text() const;
-
- private:
-  struct Event {
-    Timestamp time;
-    std::string who, what, name, outcome;
-  };
-  std::size_t length_;
-  std::deque<Event> events_;
-};
-
-// As they are, without faults.
-class Objects : public store::MemoryStore {
- public:
-  unsigned calls_at_once() const override { return 1; }
-};
 
 // What all share: the objects, and who looks at them.
 struct Ground {
@@ -63,9 +26,11 @@ struct Ground {
   unsigned stall_in = 50;   // one of so many calls hangs…
   Millis longest_stall{0};  // …for up to this
   Millis latest{0};         // a write that is late takes effect
+  Millis retain{0};         // of Object Lock; 0: there is none
   struct Written {
     Timestamp when;
-    std::string before;  // what it replaced
+    std::string before;  // what it replaced…
+    std::string first;   // …and what was there first
   };
   std::map<std::string, Written> written{};
   std::uint64_t calls = 0;  // so far
@@ -74,9 +39,15 @@ struct Ground {
 // The store as one life of a program sees it: each call is a turn, may hang, and may be the last.
 class LifeStore : public store::ObjectStore {
  public:
-  // Dies at the n-th call (1 is the first), before or after it took effect; 0: lives.
-  LifeStore(Ground& ground, std::string who, std::uint64_t dies_at, bool takes_effect)
-      : ground_(ground), who_(std::move(who)), dies_at_(dies_at), takes_effect_(takes_effect) {}
+  // Dies at the n-th call (1 is the first), before or after it took effect; 0: lives. By the clock
+  // it locks what it writes.
+  LifeStore(Ground& ground, std::string who, const Clock& clock, std::uint64_t dies_at = 0,
+            bool takes_effect = false)
+      : ground_(ground),
+        who_(std::move(who)),
+        clock_(clock),
+        dies_at_(dies_at),
+        takes_effect_(takes_effect) {}
 
   std::optional<std::string> get(const std::string& name) override;
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
@@ -89,6 +60,8 @@ class LifeStore : public store::ObjectStore {
             const std::function<void(const store::ObjectInfo&)>& visit) override;
   bool remove(const std::string& name) override;
   std::optional<store::ObjectInfo> stat(const std::string& name) override;
+  std::optional<Timestamp> locked_until(const std::string& name) override;
+  bool lock_until(const std::string& name, Timestamp until) override;
   std::string describe() const override { return "the store of the simulation"; }
   unsigned calls_at_once() const override { return 1; }
 
@@ -97,7 +70,9 @@ class LifeStore : public store::ObjectStore {
   auto call(store::Op op, const std::string& name, Effect&& effect) -> decltype(effect());
   void wait();
   bool dies();
-  void write(const std::string& name, std::string_view bytes);
+  using Lock = std::optional<Timestamp>;
+  Lock lock_of_write(const std::string& name, store::Write how) const;
+  void write(const std::string& name, std::string_view bytes, Lock lock);
   std::optional<std::string> read(const std::string& name);
   bool now_and_then(Mischief mischief, unsigned one_in);
   bool fresh(const std::string& name);
@@ -109,6 +84,7 @@ class LifeStore : public store::ObjectStore {
 
   Ground& ground_;
   std::string who_;
+  const Clock& clock_;
   std::uint64_t dies_at_;
   bool takes_effect_;
   std::uint64_t calls_ = 0;
@@ -119,8 +95,13 @@ class LifeStore : public store::ObjectStore {
 class LateStore : public store::ForwardingStore {
  public:
   // One of `late_in` writes; 0: none.
-  LateStore(store::ObjectStore& inner, Ground& ground, std::string who, unsigned late_in)
-      : ForwardingStore(inner), ground_(ground), who_(std::move(who)), late_in_(late_in) {}
+  LateStore(store::ObjectStore& inner, Ground& ground, std::string who, const Clock& clock,
+            unsigned late_in)
+      : ForwardingStore(inner),
+        ground_(ground),
+        who_(std::move(who)),
+        clock_(clock),
+        late_in_(late_in) {}
 
   void put(const std::string& name, std::string_view bytes) override;
   store::PutResult put_if_absent(const std::string& name, std::string_view bytes) override;
@@ -135,6 +116,7 @@ class LateStore : public store::ForwardingStore {
 
   Ground& ground_;
   std::string who_;
+  const Clock& clock_;
   unsigned late_in_;
 };
 

@@ -1,7 +1,9 @@
 #include "vault/pack_index.hpp"
 
 #include <fstream>
+#include <utility>
 
+#include "store/forwarding_store.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -63,6 +65,39 @@ TEST_P(PackIndexTest, NumbersAreDenseAndTheirOwn) {
     seen[number] = true;
   }
   EXPECT_EQ(index.number(sha256("none")), std::nullopt);
+}
+
+// Deletes a pack when its footer is about to be read, as a pruner whose word was decided does.
+class DeletesMeanwhile : public store::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  std::function<void()> first;
+  std::optional<std::string> get_range(const std::string& name, ByteCount offset,
+                                       ByteCount length) override {
+    if (auto now = std::exchange(first, nullptr)) now();
+    return ForwardingStore::get_range(name, offset, length);
+  }
+  unsigned calls_at_once() const override { return 1; }
+};
+
+// What it held was stored anew before, in a pack that came after the list was read.
+TEST_P(PackIndexTest, APackThatGoesWhileItIsReadLeavesItsChunksToAnother) {
+  const auto content = noise(500, 1);
+  Chunks chunks(vault);
+  const auto ref = chunks.put(content);
+  chunks.flush();
+  const auto old = list_packs(vault).at(0).name;
+  DeletesMeanwhile pruned(store);
+  pruned.first = [&] {
+    Chunks anew(vault, {.absent = {old}});
+    anew.put(content);
+    anew.flush();
+    store.remove(old);
+  };
+  const auto index = PackIndex::load(open(pruned), {}, cancel);
+  ASSERT_TRUE(index.find(ref.digest));
+  EXPECT_EQ(index.packs().size(), 1u);
+  EXPECT_NE(index.packs()[0].name, old);
 }
 
 LIFEBOAT_ON_BOTH_KINDS(PackIndexTest);

@@ -195,6 +195,18 @@ TEST_P(OpenPoints, OfPublishingAndRevokingOneWins) {
   EXPECT_EQ(read_point(vault, point.id).id, point.id);
 }
 
+// Whoever looked long ago and then slept does not revoke a backup that has given a sign of life
+// since.
+TEST_P(OpenPoints, OneThatIsAliveIsNotTakenForDead) {
+  const auto looked = clock.now();
+  clock.advance(Millis(1000));
+  Overtaken slow(store);
+  slow.overtake = [&] { EXPECT_TRUE(renew_point(vault, point.id, clock.now())); };
+  EXPECT_EQ(revoke_point(open(slow), point.id, clock.now(), "late", looked), Revoked::alive);
+  EXPECT_EQ(revoke_point(vault, point.id, clock.now(), "late", looked), Revoked::alive);
+  EXPECT_EQ(revoke_point(vault, point.id, clock.now(), "dead", clock.now()), Revoked::now);
+}
+
 // A server that takes no condition has one writer.
 TEST_P(OpenPoints, WithoutCompareAndSwap) {
   class NoSwap : public store::ForwardingStore {

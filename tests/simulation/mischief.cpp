@@ -1,0 +1,47 @@
+#include "simulation/mischief.hpp"
+
+namespace lifeboat::vault::simulation {
+
+std::string_view to_string(Mischief mischief) {
+  switch (mischief) {
+    case Mischief::none:
+      break;
+    case Mischief::swaps_blindly:
+      return "SwapsBlindly";
+    case Mischief::overwrites:
+      return "Overwrites";
+    case Mischief::loses_writes:
+      return "LosesWrites";
+    case Mischief::reads_stale:
+      return "ReadsStale";
+    case Mischief::hides_fresh:
+      return "HidesFreshObjects";
+    case Mischief::lists_incompletely:
+      return "ListsIncompletely";
+    case Mischief::hides_words:
+      return "HidesWords";
+    case Mischief::forgets_open_points:
+      return "ForgetsOpenPoints";
+    case Mischief::opens_late:
+      return "OpensLate";
+    case Mischief::removes_early:
+      return "RemovesEarly";
+    case Mischief::hides_signs:
+      return "HidesSigns";
+    case Mischief::names_pruned_logs:
+      return "NamesPrunedLogs";
+    case Mischief::forgets_pruned_logs:
+      return "ForgetsPrunedLogs";
+    case Mischief::replaces_unread:
+      return "ReplacesUnread";
+    case Mischief::publishes_unlocked:
+      return "PublishesUnlocked";
+    case Mischief::loses_locks:
+      return "LosesLocks";
+    case Mischief::ignores_locks:
+      return "IgnoresLocks";
+  }
+  return "None";
+}
+
+}  // namespace lifeboat::vault::simulation

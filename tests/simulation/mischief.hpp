@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string_view>
+
+namespace lifeboat::vault::simulation {
+
+// A contract that the store breaks, or a rule that a program does: the simulation must find each.
+enum class Mischief {
+  none,
+  swaps_blindly,        // put_if_unchanged() replaces whatever is there
+  overwrites,           // put_if_absent() does
+  loses_writes,         // a write is told to have happened, now and then it did not
+  reads_stale,          // what was replaced within the hour is read as it was, now and then
+  hides_fresh,          // a listing lacks what was written within the hour
+  lists_incompletely,   // a listing lacks an object now and then
+  hides_words,          // from backups: those of pruners
+  forgets_open_points,  // pruners see points only when they are whole
+  opens_late,           // backups read words and list packs before they open their point
+  removes_early,        // pruners wait for a minute, not for the grace period
+  hides_signs,          // pruners see open points as they were when they were opened
+  names_pruned_logs,    // backups do not ask what is about to be pruned of the logbook
+  forgets_pruned_logs,  // what was pruned of the logbook is not written down
+  replaces_unread,      // verifies replace records that they did not read
+  publishes_unlocked,   // backups do not lock again the packs that they rely on
+  loses_locks,          // a lock is told to have been made longer, now and then it was not
+  ignores_locks,        // pruners ask nobody what is locked
+};
+std::string_view to_string(Mischief mischief);
+
+}  // namespace lifeboat::vault::simulation
