@@ -21,10 +21,10 @@ struct ApplyResult {
 };
 
 // Does the plan, step by step; the journal (state/<plan id>.journal) says what is done, so that a
-// second call after a crash or an error goes on. The point is pinned meanwhile, so that prune leaves
-// what it needs (restore_pin.hpp). Before each step the world is compared with the
-// plan: Error(refused) when it is not as planned. Steps that wait for a server say so by
-// Reporter::note() and wait until `wait_limit` has passed.
+// second call after a crash or an error goes on. The point is pinned meanwhile, so that prune
+// leaves what it needs (restore_pin.hpp). Before each step the world is compared with the plan:
+// Error(refused) when it is not as planned. Steps that wait for a server say so by Reporter::note()
+// and wait until `wait_limit` has passed.
 ApplyResult apply(const Context& context, vault::Vault vault, const Plan& plan, Millis wait_limit);
 
 // Plans that were begun in this state folder and are not finished; oldest first.

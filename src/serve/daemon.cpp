@@ -85,7 +85,8 @@ void PointThread::take_one_if_due(Timestamp now) {
   }
   const auto begun = outer_.clock.steady();
   recovery::Context context{outer_.config, outer_.clock, random_, cancel_, outer_.reporter};
-  auto point = recovery::take_point(context, vault_, {.label = {}, .archiver_runs = true, .reread = false});
+  auto point =
+      recovery::take_point(context, vault_, {.label = {}, .archiver_runs = true, .reread = false});
   times_.newest = point.created;
   spdlog::info("point {} taken in {:.1f} s", point.id,
                seconds_between(begun, outer_.clock.steady()));
