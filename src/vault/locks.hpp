@@ -18,7 +18,9 @@
 namespace lifeboat::vault {
 
 // What is written once, and a point when it is published. Not: open points and words, which are
-// replaced; summaries, which cost time only when they are lost; the store's own notes.
+// removed; summaries, which cost time only when they are lost; the store's own notes. Signs of life
+// of an open point are locked too, some hundred bytes each, as a replacement of a point is one to
+// the store.
 store::LockRule lock_rule(Millis retain);
 
 // Until when objects are locked for sure, as far as somebody has looked: it spares asking for each

@@ -210,6 +210,58 @@ class Prune(LockedVault):
         return words in daemon.log.read_text()
 
 
+class Window(LockedVault):
+    """The logbook's window and the results of verify, in a bucket that locks."""
+
+    def test_the_logbook_before_the_window_goes_when_its_locks_end(self):
+        self.become("writer")
+        self.write_locking_config(", object_lock: {mode: governance, retain: 15s}",
+                                  "logbook: {merge_after: 1s, remove_after: 1s}\n", flush_interval="100ms")
+        self.run_well("init")
+        sql(self.info(), "CREATE TABLE t(n int, text text)")
+        daemon = self.lifeboat.start("run")
+        self.addCleanup(harness.end, daemon)
+        points = []
+        for round_ in range(3):
+            sql(self.info(), f"INSERT INTO t SELECT n, md5((n + {round_})::text) FROM generate_series(1, 30000) n; "
+                             "SELECT pg_switch_wal(); CHECKPOINT")
+            self.run_well("backup")
+            points.append(self.points()[-1])
+        sql(self.info(), "INSERT INTO t VALUES (-1, 'last')")
+        end = int(sql(self.info(), "SELECT pg_current_wal_flush_lsn() - '0/0'"))
+        until(lambda: self.wal()["next"] >= end, "the last row is archived")
+        daemon.terminate()
+        self.assertEqual(daemon.wait(timeout=harness.PATIENCE), 0, daemon.log.read_text())
+        first = self.wal()["first"]
+
+        self.become("pruner")
+        self.write_locking_config("", "logbook: {merge_after: 1s, remove_after: 1s}\n"
+                                      "retention: {keep_last: 1, keep_logbook: 1s, grace: 1s}\n")
+        for _ in range(3):  # what they keep is replaced, and never locked
+            self.run_well("verify", "--data")
+        proofs = self.keys("proofs/")
+        self.assertEqual(len(proofs), 1)
+        self.assertIsNone(self.lock_of(proofs[0]))
+        until(self.prune_well, "what lay before the window is gone")
+        self.assertEqual(self.points(), points[1:])
+        self.assertGreater(self.wal()["first"], first)
+        self.assertIn("VERIFIED", self.run_well("verify", "--data").out)
+        self.stack.kill("postgres")
+        self.stack.wipe("postgres")
+        self.lose_and_restore()
+        self.assertEqual(sql(self.info(), "SELECT count(*), count(*) FILTER (WHERE text = 'last') FROM t"), "90001|1")
+
+    def wal(self):
+        logs = self.run_well("logbook", "ls", "--json").json()["logs"]
+        return next(log for log in logs if log["log"].startswith("postgres/"))
+
+    def prune_well(self):
+        """Whatever is still locked, prune ends well, and what is left is whole."""
+        self.run_well("prune")
+        self.assertIn("VERIFIED", self.run_well("verify").out)
+        return len(self.points()) == 2 and not self.keys("prune/")
+
+
 class NoLocks(LockedVault):
     def test_a_bucket_that_locks_nothing_is_said_loudly(self):
         self.write_locking_config(", object_lock: {mode: compliance, retain: 30d}", bucket=self.server["bucket"])
