@@ -106,17 +106,20 @@ void Model::written_point(const std::string& id, std::string_view bytes, Timesta
                                 is_new ? "not there" : kStates[static_cast<int>(point.state)],
                                 kStates[static_cast<int>(state)])};
   }
-  if (state == Point::State::revoked) check_is_dead(id, json, now);
+  // What is swapped in tells of the signs that its writer has seen, and that may be too few.
+  if (state == Point::State::open) {
+    point.sign = std::max(json.at("created").get<std::string>(), json.value("renewed", point.sign));
+  }
+  if (state == Point::State::revoked) check_is_dead(id, point, json, now);
   if (state == Point::State::whole) publish(id, point);
   point.state = state;
 }
 
 // Whoever gives signs of life is waited for.
-void Model::check_is_dead(const std::string& id, const nlohmann::json& point, Timestamp now) const {
-  if (point.at("why") == "it was withdrawn by its backup") return;
-  const auto seen =
-      std::max(point.at("created").get<std::string>(), point.value("renewed", std::string()));
-  if (const auto silent = now - *parse_timestamp(seen); silent < least_wait().count()) {
+void Model::check_is_dead(const std::string& id, const Point& point, const nlohmann::json& written,
+                          Timestamp now) const {
+  if (written.at("why") == "it was withdrawn by its backup") return;
+  if (const auto silent = now - *parse_timestamp(point.sign); silent < least_wait().count()) {
     throw Violation{
         fmt::format("point {} is revoked {} s after its last sign of life", id, silent / 1000)};
   }

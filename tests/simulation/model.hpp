@@ -66,6 +66,7 @@ class Model {
     std::vector<Digest> needs;
     std::set<std::string> roots;
     std::vector<LogStart> logs;
+    std::string sign{};  // of life, the last one
   };
   struct Word {
     Timestamp since;
@@ -87,7 +88,8 @@ class Model {
   void read_back(Point& point, const RecoveryPoint& whole);
   void publish(const std::string& id, Point& point);
   void check_locks(const std::string& id, const Point& point);
-  void check_is_dead(const std::string& id, const nlohmann::json& point, Timestamp now) const;
+  void check_is_dead(const std::string& id, const Point& point, const nlohmann::json& written,
+                     Timestamp now) const;
   LogNeeds log_needs(const std::string& id, const Point& point) const;
   std::vector<LogNeeds> all_log_needs() const;
   void removes_locked(const std::string& name, Timestamp now) const;

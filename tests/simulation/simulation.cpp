@@ -53,6 +53,8 @@ class Simulation {
       scheduler_.run();
     } catch (const Violation& violation) {
       if (!violated_) violated_ = violation.what;
+    } catch (const Error& error) {
+      if (!violated_) violated_ = std::string("after all, ") + error.what();
     }
     if (violated_) {
       out_.violated = violated_;
