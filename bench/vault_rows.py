@@ -111,6 +111,7 @@ class Bench:
         shutil.rmtree(place)
 
     def note(self, contender, verb, run):
+        print(f"bench: {contender.name} {verb}: {run.seconds:.2f} s, {run.mebibytes:.0f} MiB", file=sys.stderr)
         self.runs.setdefault((contender, verb), []).append(run)
 
     def median(self, contender, verb, value):

@@ -53,7 +53,7 @@ struct HashDigest {
 };
 
 constexpr std::size_t kBuffersKept = 48;
-constexpr ByteCount kLargestKept{2u << 20};
+constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{4u << 20};
 
@@ -81,7 +81,7 @@ struct Chunks::Impl {
   ChunkStats stats;
 
   PackWriter writer;
-  BufferPool contents{kBuffersKept, kLargestKept};
+  BufferPool contents{kBuffersKept, kUsual};
   WorkPool pool;  // last: its threads end first
 
   Impl(Vault v, std::shared_ptr<PackIndex> i, ChunkOptions o)
@@ -360,10 +360,10 @@ struct Chunks::Impl {
     }
   }
 
-  // Large buffers are kept and filled again; small chunks, of which many are waiting, take what
-  // they need.
+  // Buffers of the usual size are kept and filled again. Small chunks, of which many are waiting,
+  // and larger ones, to whose size all buffers would grow, take what they need.
   std::shared_ptr<std::string> place_for(ByteCount size) {
-    return size < kSmall ? std::make_shared<std::string>() : contents.take();
+    return size < kSmall || size > kUsual ? std::make_shared<std::string>() : contents.take();
   }
 
   // nullptr: it is not whole. A sealed one is opened where it lies, so one that is wanted again is

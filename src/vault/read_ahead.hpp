@@ -13,8 +13,8 @@ namespace lifeboat::vault {
 // for each chunk takes, kStoredAhead of what is not opened, the chunk lists of the files begun.
 class ReadAhead {
  public:
-  static constexpr ByteCount kAhead{48u << 20};
-  static constexpr ByteCount kStoredAhead{24u << 20};
+  static constexpr ByteCount kAhead{32u << 20};
+  static constexpr ByteCount kStoredAhead{16u << 20};
   static constexpr ByteCount kFetched{8u << 20};  // of that, at once
   static constexpr ByteCount kOpened{8u << 20};   // of content, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
