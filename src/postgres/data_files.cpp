@@ -191,8 +191,18 @@ class Walk {
 
 }  // namespace
 
-FileGiver::FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel)
-    : sink_(sink), newest_(newest), cancel_(cancel), buffer_(kPiece, '\0') {}
+FileGiver::FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel,
+                     ProgressFunction progress)
+    : sink_(sink),
+      newest_(newest),
+      cancel_(cancel),
+      progress_(std::move(progress)),
+      buffer_(kPiece, '\0') {}
+
+void FileGiver::count(std::uint64_t bytes) {
+  bytes_ = bytes_ + bytes;
+  if (progress_) progress_({bytes_, ByteCount(0)});
+}
 
 bool FileGiver::give(const fs::path& file, const std::string& path) {
   cancel_.check();
@@ -209,9 +219,12 @@ bool FileGiver::give(const fs::path& file, const std::string& path) {
   facts.inode = info.st_ino;
   facts.changed = nanoseconds(info.st_ctim);
   facts.settled = facts.changed <= newest_ && clock_is_ours(info.st_dev, file);
-  if (!sink_.known(facts)) read(fd.get(), facts, file);
+  if (sink_.known(facts)) {
+    count(facts.size.value);
+  } else {
+    read(fd.get(), facts, file);
+  }
   ++files_;
-  bytes_ = bytes_ + facts.size.value;
   return true;
 }
 
@@ -230,6 +243,7 @@ void FileGiver::read(int fd, const FileFacts& facts, const fs::path& file) {
       std::fill_n(buffer_.begin(), want, '\0');
     }
     sink_.data(std::string_view(buffer_).substr(0, want));
+    count(want);
     left -= want;
   }
   sink_.end_file();

@@ -38,7 +38,9 @@ constexpr std::int64_t kSettledAfter = 10'000'000'000;  // ns
 // the file system is another machine's, with a clock of its own (NFS, SMB, FUSE…).
 class FileGiver {
  public:
-  FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel);
+  // `progress` is told of each piece and of each file that was known; its total is 0.
+  FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel,
+            ProgressFunction progress = {});
   // One file; false when it is not there (any more). Read up to the size that it had when it was
   // opened; what was cut off meanwhile is zeros.
   bool give(const std::filesystem::path& file, const std::string& path);
@@ -49,10 +51,12 @@ class FileGiver {
  private:
   bool clock_is_ours(std::uint64_t device, const std::filesystem::path& file);
   void read(int fd, const FileFacts& facts, const std::filesystem::path& file);
+  void count(std::uint64_t bytes);
 
   FileSink& sink_;
   std::int64_t newest_;
   const Cancel& cancel_;
+  ProgressFunction progress_;
   std::string buffer_;
   std::uint64_t device_ = 0;
   bool device_is_ours_ = false;

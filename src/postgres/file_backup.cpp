@@ -119,42 +119,6 @@ void give_whole(FileSink& sink, BackupResult& result, const std::string& path, T
   ++result.files;
 }
 
-// Tells how far it is, as files go by.
-class Counting : public FileSink {
- public:
-  Counting(FileSink& to, const ProgressFunction& progress) : to_(to), progress_(progress) {}
-  void begin_directory(const std::string& path, int mode) override {
-    to_.begin_directory(path, mode);
-  }
-  void symlink(const std::string& path, const std::string& target) override {
-    to_.symlink(path, target);
-  }
-  bool known(const FileFacts& file) override {
-    if (!to_.known(file)) return false;
-    add(file.size.value);
-    return true;
-  }
-  void begin_file(const std::string& path, ByteCount size, int mode, Timestamp mtime) override {
-    to_.begin_file(path, size, mode, mtime);
-  }
-  void begin_stream(const std::string& path, int mode) override { to_.begin_stream(path, mode); }
-  void data(std::string_view piece) override {
-    to_.data(piece);
-    add(piece.size());
-  }
-  void end_file() override { to_.end_file(); }
-
- private:
-  void add(std::uint64_t bytes) {
-    done_ = done_ + bytes;
-    if (progress_) progress_({done_, ByteCount(0)});
-  }
-
-  FileSink& to_;
-  const ProgressFunction& progress_;
-  ByteCount done_;
-};
-
 std::string user_of(Connection& sql) {
   return sql.query("SELECT pg_catalog.quote_ident(current_user)").text(0, 0);
 }
@@ -208,9 +172,8 @@ std::int64_t begin(Connection& sql, const BackupOptions& options, const fs::path
   return whole_pages ? changed_at(directory / kControl) - kSettledAfter : 0;
 }
 
-void give_files(const fs::path& directory, FileSink& sink, std::int64_t newest,
-                BackupResult& result, const Cancel& cancel) {
-  FileGiver files(sink, newest, cancel);
+void give_files(const fs::path& directory, FileSink& sink, FileGiver& files, BackupResult& result,
+                const Cancel& cancel) {
   give_data_directory(directory, sink, files, result.tablespaces, cancel);
   result.bytes = files.bytes();
   result.files = files.files();
@@ -244,8 +207,8 @@ BackupResult take_file_backup(const Config& config, const BackupOptions& options
     Connection sql(config, Mode::sql, cancel);
     prove_directory(sql, info.system_identifier, directory, read_living_control(directory, cancel));
     const auto newest = begin(sql, options, directory, cancel);
-    Counting counting(sink, progress);
-    give_files(directory, counting, newest, result, cancel);
+    FileGiver files(sink, newest, cancel, progress);
+    give_files(directory, sink, files, result, cancel);
     end(sql, sink, result);
     result.stop_timeline = identify(config, cancel).timeline;
     return result;

@@ -254,6 +254,18 @@ def apply_schema(stack, slow_view=None):
     )
 
 
+def sql(info, statement):
+    """What PostgreSQL answers, unaligned."""
+    postgres = stores.Postgres(info)
+    return subprocess.run(
+        [*postgres.command, "-At", "-c", statement],
+        env=postgres.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
 def clickhouse(info, statement, timeout=60):
     request = urllib.request.Request(info["clickhouse"]["url"] + "/", data=statement.encode())
     try:

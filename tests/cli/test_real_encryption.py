@@ -55,15 +55,7 @@ class Encryption(unittest.TestCase):
 
     @classmethod
     def sql(cls, statement):
-        postgres = harness.stores.Postgres(cls.stack.info())
-        done = subprocess.run(
-            [*postgres.command, "-At", "-c", statement],
-            env=postgres.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
+        return harness.sql(cls.stack.info(), statement)
 
     @classmethod
     def insert(cls, first, end):

@@ -39,11 +39,7 @@ class Pins(unittest.TestCase):
         self.lifeboat.config.write_text(text + RETENTION)
 
     def sql(self, statement):
-        postgres = harness.stores.Postgres(self.stack.info())
-        return subprocess.run(
-            [*postgres.command, "-At", "-c", statement], env=postgres.environment,
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
+        return harness.sql(self.stack.info(), statement)
 
     def run_well(self, *words, **more):
         ended = self.lifeboat.run(*words, **more)

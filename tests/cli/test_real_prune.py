@@ -39,11 +39,7 @@ class PruneLogbook(unittest.TestCase):
         self.assertEqual(initialised.code, 0, initialised)
 
     def sql(self, statement):
-        postgres = harness.stores.Postgres(self.stack.info())
-        return subprocess.run(
-            [*postgres.command, "-At", "-c", statement], env=postgres.environment,
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
+        return harness.sql(self.stack.info(), statement)
 
     def count(self):
         return int(self.sql("SELECT count(*) FROM rows"))

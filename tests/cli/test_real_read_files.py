@@ -39,11 +39,7 @@ class ReadFiles(unittest.TestCase):
         )  # fmt: skip
 
     def sql(self, statement):
-        postgres = harness.stores.Postgres(self.stack.info())
-        return subprocess.run(
-            [*postgres.command, "-At", "-c", statement], env=postgres.environment,
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
+        return harness.sql(self.stack.info(), statement)
 
     def settle(self):
         """Nothing was written for ten seconds before a backup begins."""
