@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lifeboat {
 
@@ -22,6 +24,9 @@ struct Digest {
   friend auto operator<=>(const Digest&, const Digest&) = default;
 };
 Digest sha256(std::string_view bytes);
+// Those of many messages; twice as fast as one by one when they are eight or more, each of some
+// KiB, and the processor knows AVX-512.
+std::vector<Digest> sha256_each(std::span<const std::string_view> messages);
 
 // SHA-256 of a stream. One thread at a time.
 class Sha256 {

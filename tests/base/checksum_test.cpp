@@ -5,6 +5,7 @@
 #include "base/checksum_trail.hpp"
 #include "base/crc32c_ways.hpp"
 #include "base/random.hpp"
+#include "base/sha256_ways.hpp"
 
 namespace lifeboat {
 namespace {
@@ -43,6 +44,52 @@ TEST(Crc32c, EveryWayGivesWhatBitsGive) {
         EXPECT_EQ(way(part, 0x12345678u), expected) << size << " from " << from;
       }
     }
+  }
+}
+
+// Of `count` messages: lengths around those of blocks, and much longer ones among short ones.
+std::vector<std::string_view> messages(std::string_view bytes, std::size_t count, Random& random) {
+  std::vector<std::string_view> out;
+  while (out.size() < count) {
+    const std::uint64_t most[] = {3, 130, 1'000, bytes.size()};
+    const auto size = random.below(most[random.below(std::size(most))]);
+    out.push_back(bytes.substr(random.below(bytes.size() - size), size));
+  }
+  return out;
+}
+
+TEST(Sha256, EveryWayGivesThatOfEachMessage) {
+  const auto bytes = noise(40'000);
+  Random random(11);
+  for (std::size_t count = 0; count < 80; ++count) {
+    const auto some = messages(bytes, count, random);
+    for (const auto way : sha256_ways()) {
+      const auto digests = way(some);
+      ASSERT_EQ(digests.size(), count);
+      for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(digests[i], sha256(some[i])) << i << " of " << count << ", " << some[i].size();
+      }
+    }
+  }
+}
+
+TEST(Sha256, OfManyLongMessagesEachHasItsOwn) {
+  const auto bytes = noise(2'100'000);
+  std::vector<std::string_view> some;
+  for (std::size_t i = 0; i < 18; ++i) some.push_back(std::string_view(bytes).substr(i, 1u << 20));
+  for (const auto way : sha256_ways()) {
+    const auto digests = way(some);
+    for (std::size_t i = 0; i < some.size(); ++i) EXPECT_EQ(digests[i], sha256(some[i])) << i;
+  }
+}
+
+TEST(Sha256, IsThatOfTheStandard) {  // FIPS 180-2, B.1
+  const std::vector<std::string_view> some = {"abc", ""};
+  for (const auto way : sha256_ways()) {
+    EXPECT_EQ(way(some)[0].hex(),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(way(some)[1].hex(),
+              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   }
 }
 
