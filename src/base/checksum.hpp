@@ -27,6 +27,8 @@ Digest sha256(std::string_view bytes);
 // Those of many messages; twice as fast as one by one when they are eight or more, each of some
 // KiB, and the processor knows AVX-512.
 std::vector<Digest> sha256_each(std::span<const std::string_view> messages);
+// How many are worth waiting for: 1 when they are hashed one by one.
+std::size_t sha256_at_once();
 
 // SHA-256 of a stream. One thread at a time.
 class Sha256 {

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
 
 #include "base/checksum.hpp"
 #include "base/sha256_ways.hpp"
@@ -19,17 +18,19 @@ namespace lifeboat {
 namespace {
 
 // One message after another keeps the processor waiting for itself: a round needs the one before.
-// Sixteen at once do not, one in each 32 bits of AVX-512's registers (S. Gueron, V. Krasnov,
-// "Simultaneous Hashing of Multiple Messages", Journal of Information Security 3, 2012). OpenSSL
-// ends each message, and does those that are too few.
-constexpr std::size_t kLanes = 16;
-constexpr std::size_t kWorthIt = 10;  // fewer are faster one by one
+// Eight or sixteen at once do not, one in each 32 bits of AVX-512's registers (S. Gueron,
+// V. Krasnov, "Simultaneous Hashing of Multiple Messages", Journal of Information Security 3,
+// 2012). OpenSSL ends each message, and does those that are too few.
+constexpr std::size_t kWorthEight = 5;     // fewer messages are faster one by one
+constexpr std::size_t kWorthSixteen = 13;  // fewer are faster in eight lanes
 constexpr std::size_t kBlock = 64;
+constexpr std::size_t kWords = 16;  // of a block
 constexpr std::size_t kRounds = 64;
 
 // FIPS 180-4, 5.3.3 and 4.2.2.
-constexpr std::array<std::uint32_t, 8> kBegin = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+using State = std::array<std::uint32_t, 8>;
+constexpr State kBegin = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 constexpr std::array<std::uint32_t, kRounds> kConstants = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -40,223 +41,280 @@ constexpr std::array<std::uint32_t, kRounds> kConstants = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-// Word by word, that of each lane.
-struct alignas(64) States {
-  std::uint32_t words[kBegin.size()][kLanes];
+struct Message {
+  std::size_t number = 0;
+  const char* at = nullptr;
+  std::size_t blocks = 0;  // that are left; what is left then is no block
+  State state = kBegin;
 };
 
-#define LIFEBOAT_LANES __attribute__((target("avx512f,avx512bw")))
+#define LIFEBOAT_LANES __attribute__((target("avx512f,avx512bw,avx512vl")))
 #define LIFEBOAT_LANES_INLINE LIFEBOAT_LANES __attribute__((always_inline)) inline
 
-LIFEBOAT_LANES_INLINE __m512i add(__m512i a, __m512i b) {
-  return _mm512_add_epi32(a, b);
-}
+struct Sixteen {
+  static constexpr std::size_t kLanes = 16;
+  using Vector = __m512i;
 
-// The truth tables of a ^ b ^ c, of `a ? b : c`, and of what most of three say.
-LIFEBOAT_LANES_INLINE __m512i exclusive(__m512i a, __m512i b, __m512i c) {
-  return _mm512_ternarylogic_epi32(a, b, c, 0x96);
-}
-LIFEBOAT_LANES_INLINE __m512i choice(__m512i a, __m512i b, __m512i c) {
-  return _mm512_ternarylogic_epi32(a, b, c, 0xca);
-}
-LIFEBOAT_LANES_INLINE __m512i majority(__m512i a, __m512i b, __m512i c) {
-  return _mm512_ternarylogic_epi32(a, b, c, 0xe8);
-}
-
-template <int First, int Second, int Third>
-LIFEBOAT_LANES_INLINE __m512i rotations(__m512i x) {
-  return exclusive(_mm512_ror_epi32(x, First), _mm512_ror_epi32(x, Second),
-                   _mm512_ror_epi32(x, Third));
-}
-template <int First, int Second, int Shift>
-LIFEBOAT_LANES_INLINE __m512i rotations_and_shift(__m512i x) {
-  return exclusive(_mm512_ror_epi32(x, First), _mm512_ror_epi32(x, Second),
-                   _mm512_srli_epi32(x, Shift));
-}
-
-// Sixteen words of each of sixteen lanes become the lanes of each of sixteen words.
-LIFEBOAT_LANES_INLINE void transpose(__m512i (&rows)[kLanes]) {
-  __m512i t[kLanes];
-  for (std::size_t i = 0; i < kLanes; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  LIFEBOAT_LANES_INLINE static Vector all(std::uint32_t x) {
+    return _mm512_set1_epi32(static_cast<int>(x));
   }
-  for (std::size_t i = 0; i < kLanes; i += 4) {
-    rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  LIFEBOAT_LANES_INLINE static Vector add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
+  template <int bits>
+  LIFEBOAT_LANES_INLINE static Vector rotated(Vector x) {
+    return _mm512_ror_epi32(x, bits);
   }
-  constexpr int even = 0x88, odd = 0xdd;  // quarters of each of the two
-  for (std::size_t i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], even);
-    t[i + 4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], odd);
-    t[i + 8] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], even);
-    t[i + 12] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], odd);
+  template <int bits>
+  LIFEBOAT_LANES_INLINE static Vector shifted(Vector x) {
+    return _mm512_srli_epi32(x, bits);
   }
-  for (std::size_t i = 0; i < 4; ++i) {
-    rows[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], even);
-    rows[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], odd);
-    rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], even);
-    rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], odd);
+  template <int table>
+  LIFEBOAT_LANES_INLINE static Vector by_table(Vector a, Vector b, Vector c) {
+    return _mm512_ternarylogic_epi32(a, b, c, table);
   }
-}
 
-LIFEBOAT_LANES_INLINE void load(const std::array<const char*, kLanes>& at,
-                                __m512i (&words)[kLanes]) {
-  for (std::size_t i = 0; i < kLanes; ++i) words[i] = _mm512_loadu_si512(at[i]);
-  transpose(words);
-  const auto big_endian = _mm512_set4_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
-  for (auto& word : words) word = _mm512_shuffle_epi8(word, big_endian);
-}
-
-using Words = __m512i[kLanes];
-using State = __m512i[kBegin.size()];
-
-// FIPS 180-4, 6.2.2, step 3. `schedule`: each word becomes that of sixteen rounds later.
-template <bool schedule>
-LIFEBOAT_LANES_INLINE void sixteen_rounds(const std::uint32_t* constants, Words& words,
-                                          State& state) {
-  auto& [a, b, c, d, e, f, g, h] = state;
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    auto& word = words[i];
-    const auto constant = _mm512_set1_epi32(static_cast<int>(constants[i]));
-    const auto first =
-        add(add(h, add(word, constant)), add(rotations<6, 11, 25>(e), choice(e, f, g)));
-    const auto second = add(rotations<2, 13, 22>(a), majority(a, b, c));
-    h = g, g = f, f = e, e = add(d, first), d = c, c = b, b = a, a = add(first, second);
-    if constexpr (schedule) {
-      const auto near = rotations_and_shift<7, 18, 3>(words[(i + 1) % kLanes]);
-      const auto far = rotations_and_shift<17, 19, 10>(words[(i + 14) % kLanes]);
-      word = add(add(word, near), add(far, words[(i + 9) % kLanes]));
+  // Sixteen words of each of sixteen lanes become the lanes of each of sixteen words.
+  LIFEBOAT_LANES_INLINE static void transpose(Vector (&rows)[kWords]) {
+    Vector t[kWords];
+    for (std::size_t i = 0; i < kWords; i += 2) {
+      t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+      t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (std::size_t i = 0; i < kWords; i += 4) {
+      rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+      rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+      rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+      rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    constexpr int even = 0x88, odd = 0xdd;  // quarters of each of the two
+    for (std::size_t i = 0; i < 4; ++i) {
+      t[i] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], even);
+      t[i + 4] = _mm512_shuffle_i32x4(rows[i], rows[i + 4], odd);
+      t[i + 8] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], even);
+      t[i + 12] = _mm512_shuffle_i32x4(rows[i + 8], rows[i + 12], odd);
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      rows[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], even);
+      rows[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], odd);
+      rows[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], even);
+      rows[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], odd);
     }
   }
-}
 
-// One block of each lane.
-LIFEBOAT_LANES_INLINE void block(Words& words, State& state) {
-  State before;
-  for (std::size_t i = 0; i < kBegin.size(); ++i) before[i] = state[i];
-  constexpr std::size_t last = kRounds - kLanes;
-  for (std::size_t round = 0; round < last; round += kLanes) {
-    sixteen_rounds<true>(&kConstants[round], words, state);
+  LIFEBOAT_LANES_INLINE static void load(const std::array<const char*, kLanes>& at,
+                                         Vector (&words)[kWords]) {
+    for (std::size_t i = 0; i < kLanes; ++i) words[i] = _mm512_loadu_si512(at[i]);
+    transpose(words);
+    const auto big_endian = _mm512_set4_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
+    for (auto& word : words) word = _mm512_shuffle_epi8(word, big_endian);
   }
-  sixteen_rounds<false>(&kConstants[last], words, state);
-  for (std::size_t i = 0; i < kBegin.size(); ++i) state[i] = add(state[i], before[i]);
-}
+};
 
-LIFEBOAT_LANES void go_on(States& states, std::array<const char*, kLanes> at, std::size_t blocks) {
-  State state;
-  std::memcpy(state, states.words, sizeof state);
-  for (; blocks > 0; --blocks) {
-    Words words;
-    load(at, words);
-    block(words, state);
-    for (auto& place : at) place += kBlock;
+struct Eight {
+  static constexpr std::size_t kLanes = 8;
+  using Vector = __m256i;
+
+  LIFEBOAT_LANES_INLINE static Vector all(std::uint32_t x) {
+    return _mm256_set1_epi32(static_cast<int>(x));
   }
-  std::memcpy(states.words, state, sizeof state);
-}
+  LIFEBOAT_LANES_INLINE static Vector add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
+  template <int bits>
+  LIFEBOAT_LANES_INLINE static Vector rotated(Vector x) {
+    return _mm256_ror_epi32(x, bits);
+  }
+  template <int bits>
+  LIFEBOAT_LANES_INLINE static Vector shifted(Vector x) {
+    return _mm256_srli_epi32(x, bits);
+  }
+  template <int table>
+  LIFEBOAT_LANES_INLINE static Vector by_table(Vector a, Vector b, Vector c) {
+    return _mm256_ternarylogic_epi32(a, b, c, table);
+  }
+
+  // Eight words of each of eight lanes become the lanes of each of eight words.
+  LIFEBOAT_LANES_INLINE static void transpose(Vector* rows) {
+    Vector t[kLanes];
+    for (std::size_t i = 0; i < kLanes; i += 2) {
+      t[i] = _mm256_unpacklo_epi32(rows[i], rows[i + 1]);
+      t[i + 1] = _mm256_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (std::size_t i = 0; i < kLanes; i += 4) {
+      rows[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+      rows[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+      rows[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+      rows[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    constexpr int lower = 0x20, upper = 0x31;  // halves of each of the two
+    for (std::size_t i = 0; i < 4; ++i) {
+      t[i] = _mm256_permute2x128_si256(rows[i], rows[i + 4], lower);
+      t[i + 4] = _mm256_permute2x128_si256(rows[i], rows[i + 4], upper);
+    }
+    for (std::size_t i = 0; i < kLanes; ++i) rows[i] = t[i];
+  }
+
+  LIFEBOAT_LANES_INLINE static void load(const std::array<const char*, kLanes>& at,
+                                         Vector (&words)[kWords]) {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      words[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at[i]));
+      words[kLanes + i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at[i] + kBlock / 2));
+    }
+    transpose(words);
+    transpose(words + kLanes);
+    const auto big_endian = _mm256_set_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203,
+                                             0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
+    for (auto& word : words) word = _mm256_shuffle_epi8(word, big_endian);
+  }
+};
+
+// FIPS 180-4, 6.2.2, in all lanes of registers as L has them.
+template <typename L>
+class Compression {
+ public:
+  static constexpr std::size_t kLanes = L::kLanes;
+  // Word by word, that of each lane.
+  struct alignas(64) States {
+    std::uint32_t words[kBegin.size()][kLanes];
+  };
+
+  LIFEBOAT_LANES static void go_on(States& states, std::array<const char*, kLanes> at,
+                                   std::size_t blocks) {
+    Vector state[kBegin.size()];
+    std::memcpy(state, states.words, sizeof state);
+    for (; blocks > 0; --blocks) {
+      Vector words[kWords];
+      L::load(at, words);
+      block(words, state);
+      for (auto& place : at) place += kBlock;
+    }
+    std::memcpy(states.words, state, sizeof state);
+  }
+
+ private:
+  using Vector = typename L::Vector;
+
+  LIFEBOAT_LANES_INLINE static void block(Vector (&words)[kWords], Vector (&state)[kBegin.size()]) {
+    Vector before[kBegin.size()];
+    for (std::size_t i = 0; i < kBegin.size(); ++i) before[i] = state[i];
+    constexpr std::size_t last = kRounds - kWords;
+    for (std::size_t round = 0; round < last; round += kWords) {
+      sixteen_rounds<true>(&kConstants[round], words, state);
+    }
+    sixteen_rounds<false>(&kConstants[last], words, state);
+    for (std::size_t i = 0; i < kBegin.size(); ++i) state[i] = L::add(state[i], before[i]);
+  }
+
+  // Step 3. `schedule`: each word becomes that of sixteen rounds later.
+  template <bool schedule>
+  LIFEBOAT_LANES_INLINE static void sixteen_rounds(const std::uint32_t* constants,
+                                                   Vector (&words)[kWords],
+                                                   Vector (&state)[kBegin.size()]) {
+    auto& [a, b, c, d, e, f, g, h] = state;
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kWords; ++i) {
+      auto& word = words[i];
+      const auto with_word = L::add(h, L::add(word, L::all(constants[i])));
+      const auto first = L::add(
+          with_word, L::add(rotations<6, 11, 25>(e), L::template by_table<kChoice>(e, f, g)));
+      const auto second = L::add(rotations<2, 13, 22>(a), L::template by_table<kMajority>(a, b, c));
+      h = g, g = f, f = e, e = L::add(d, first), d = c, c = b, b = a, a = L::add(first, second);
+      if constexpr (schedule) {
+        const auto near = rotations_and_shift<7, 18, 3>(words[(i + 1) % kWords]);
+        const auto far = rotations_and_shift<17, 19, 10>(words[(i + 14) % kWords]);
+        word = L::add(L::add(word, near), L::add(far, words[(i + 9) % kWords]));
+      }
+    }
+  }
+
+  // Truth tables: of a ^ b ^ c, of `a ? b : c`, and of what most of three say.
+  static constexpr int kExclusive = 0x96, kChoice = 0xca, kMajority = 0xe8;
+
+  template <int first, int second, int third>
+  LIFEBOAT_LANES_INLINE static Vector rotations(Vector x) {
+    return L::template by_table<kExclusive>(L::template rotated<first>(x),
+                                            L::template rotated<second>(x),
+                                            L::template rotated<third>(x));
+  }
+  template <int first, int second, int shift>
+  LIFEBOAT_LANES_INLINE static Vector rotations_and_shift(Vector x) {
+    return L::template by_table<kExclusive>(L::template rotated<first>(x),
+                                            L::template rotated<second>(x),
+                                            L::template shifted<shift>(x));
+  }
+};
 
 #undef LIFEBOAT_LANES_INLINE
 #undef LIFEBOAT_LANES
 
-// The messages of one call, the long ones first, so that lanes are busy to the end.
-class Lanes {
- public:
-  explicit Lanes(std::span<const std::string_view> messages)
-      : messages_(messages), digests_(messages.size()), order_(messages.size()) {
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::sort(order_.begin(), order_.end(),
-              [&](auto a, auto b) { return messages[a].size() > messages[b].size(); });
-  }
-
-  std::vector<Digest> run() {
-    while (fill() >= kWorthIt) step();
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      if (lanes_[i].busy) end(i);
-    }
-    while (next_ < order_.size()) {
-      const auto number = order_[next_++];
-      digests_[number] = sha256(messages_[number]);
-    }
-    return std::move(digests_);
-  }
-
- private:
-  struct Lane {
-    bool busy = false;
-    std::size_t number = 0;  // of the message
-    std::size_t done = 0;    // bytes of it
-  };
-
-  std::size_t blocks_left(const Lane& lane) const {
-    return (messages_[lane.number].size() - lane.done) / kBlock;
-  }
-
-  // How many lanes have something to do. Those of the others have ended.
-  std::size_t fill() {
-    std::size_t busy = 0;
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      while (lanes_[i].busy ? blocks_left(lanes_[i]) == 0 : next_ < order_.size()) {
-        lanes_[i].busy ? end(i) : begin(i);
-      }
-      busy += lanes_[i].busy ? 1 : 0;
-    }
-    return busy;
-  }
-
-  void begin(std::size_t i) {
-    lanes_[i] = {true, order_[next_++], 0};
+// The first of `messages`, as many as there are lanes: as far as all of them go, and not so far
+// that longer ones, which wait, should have had their turn.
+template <typename L>
+void step(std::span<Message*> messages) {
+  constexpr std::size_t kTurn = 1024;  // blocks
+  constexpr auto lanes = L::kLanes;
+  typename Compression<L>::States states;
+  std::array<const char*, lanes> at;
+  std::size_t blocks = kTurn;
+  for (std::size_t i = 0; i < lanes; ++i) {
+    // A lane for which there is no message does what another does, for nobody.
+    const auto& message = *messages[std::min(i, messages.size() - 1)];
     for (std::size_t word = 0; word < kBegin.size(); ++word) {
-      states_.words[word][i] = kBegin[word];
+      states.words[word][i] = message.state[word];
     }
+    at[i] = message.at;
+    blocks = std::min(blocks, message.blocks);
   }
-
-  // As far as all go. Lanes that have nothing to do read what another reads, for nobody.
-  void step() {
-    const auto busy =
-        std::find_if(lanes_.begin(), lanes_.end(), [](auto& lane) { return lane.busy; });
-    std::array<const char*, kLanes> at;
-    at.fill(place(*busy));
-    auto blocks = blocks_left(*busy);
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      if (!lanes_[i].busy) continue;
-      at[i] = place(lanes_[i]);
-      blocks = std::min(blocks, blocks_left(lanes_[i]));
-    }
-    go_on(states_, at, blocks);
-    for (auto& lane : lanes_) lane.done += blocks * kBlock;
-  }
-
-  const char* place(const Lane& lane) const { return messages_[lane.number].data() + lane.done; }
-
-  void end(std::size_t i) {
-    lanes_[i].busy = false;
-    const auto& message = messages_[lanes_[i].number];
-    SHA256_CTX context;
-    SHA256_Init(&context);
+  Compression<L>::go_on(states, at, blocks);
+  for (std::size_t i = 0; i < std::min(lanes, messages.size()); ++i) {
+    auto& message = *messages[i];
     for (std::size_t word = 0; word < kBegin.size(); ++word) {
-      context.h[word] = states_.words[word][i];
+      message.state[word] = states.words[word][i];
     }
-    const std::uint64_t bits = std::uint64_t{lanes_[i].done} * 8;
-    context.Nl = static_cast<SHA_LONG>(bits);
-    context.Nh = static_cast<SHA_LONG>(bits >> 32);
-    const auto left = message.substr(lanes_[i].done);
-    SHA256_Update(&context, left.data(), left.size());
-    SHA256_Final(digests_[lanes_[i].number].bytes.data(), &context);
+    message.at += blocks * kBlock;
+    message.blocks -= blocks;
   }
+}
 
-  std::span<const std::string_view> messages_;
-  std::vector<Digest> digests_;
-  std::vector<std::size_t> order_;
-  std::size_t next_ = 0;  // of order_
-  std::array<Lane, kLanes> lanes_;
-  States states_{};
-};
+// By OpenSSL, which goes on where the lanes ended.
+Digest end(const Message& message, std::string_view whole) {
+  const auto done = static_cast<std::size_t>(message.at - whole.data());
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  for (std::size_t word = 0; word < kBegin.size(); ++word) context.h[word] = message.state[word];
+  const std::uint64_t bits = std::uint64_t{done} * 8;
+  context.Nl = static_cast<SHA_LONG>(bits);
+  context.Nh = static_cast<SHA_LONG>(bits >> 32);
+  SHA256_Update(&context, message.at, whole.size() - done);
+  Digest digest;
+  SHA256_Final(digest.bytes.data(), &context);
+  return digest;
+}
+
+// Those of which most is left have their turn first: so all end at about the same time, and lanes
+// are busy until then.
+void go_on_by_lanes(std::vector<Message>& all) {
+  constexpr std::size_t kAtATime = 32;
+  std::vector<Message*> busy;
+  auto next = all.begin();
+  for (;;) {
+    std::erase_if(busy, [](const auto* message) { return message->blocks == 0; });
+    while (busy.size() < kAtATime && next != all.end()) busy.push_back(&*next++);
+    std::sort(busy.begin(), busy.end(),
+              [](const auto* a, const auto* b) { return a->blocks > b->blocks; });
+    while (!busy.empty() && busy.back()->blocks == 0) busy.pop_back();
+    if (busy.size() < kWorthEight) return;
+    busy.size() < kWorthSixteen ? step<Eight>(busy) : step<Sixteen>(busy);
+  }
+}
 
 std::vector<Digest> by_lanes(std::span<const std::string_view> messages) {
-  return Lanes(messages).run();
+  std::vector<Message> all;
+  for (const auto& message : messages) {
+    all.push_back({all.size(), message.data(), message.size() / kBlock});
+  }
+  std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.blocks > b.blocks; });
+  go_on_by_lanes(all);
+  std::vector<Digest> digests(messages.size());
+  for (const auto& one : all) digests[one.number] = end(one, messages[one.number]);
+  return digests;
 }
 
 std::vector<Digest> one_by_one(std::span<const std::string_view> messages) {
@@ -265,20 +323,25 @@ std::vector<Digest> one_by_one(std::span<const std::string_view> messages) {
   return digests;
 }
 
+bool knows_lanes() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+
 }  // namespace
 
 std::vector<Sha256Way> sha256_ways() {
-  std::vector<Sha256Way> ways;
-  const bool lanes =
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0;
-  if (lanes) ways.push_back(by_lanes);
-  ways.push_back(one_by_one);
-  return ways;
+  if (knows_lanes()) return {by_lanes, one_by_one};
+  return {one_by_one};
 }
 
 std::vector<Digest> sha256_each(std::span<const std::string_view> messages) {
   static const auto best = sha256_ways().front();
   return best(messages);
+}
+
+std::size_t sha256_at_once() {
+  return knows_lanes() ? Sixteen::kLanes : 1;
 }
 
 }  // namespace lifeboat

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "vault/chunk_runs.hpp"
 #include "vault/damage.hpp"
+#include "vault/hash_queue.hpp"
 #include "vault/pack_writer.hpp"
 #include "vault/work_pool.hpp"
 
@@ -55,7 +56,7 @@ struct HashDigest {
 constexpr std::size_t kBuffersKept = 48;
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
-constexpr ByteCount kOpenedAtOnce{4u << 20};
+constexpr ByteCount kOpenedAtOnce{16u << 20};
 
 }  // namespace
 
@@ -82,7 +83,8 @@ struct Chunks::Impl {
 
   PackWriter writer;
   BufferPool contents{kBuffersKept, kUsual};
-  WorkPool pool;  // last: its threads end first
+  WorkPool pool;
+  HashQueue hashing;
 
   Impl(Vault v, std::shared_ptr<PackIndex> i, ChunkOptions o)
       : vault(v),
@@ -90,7 +92,16 @@ struct Chunks::Impl {
         index(std::move(i)),
         writer(v, {options.pack_size, options.threads > 0, options.clock, options.seed},
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
-        pool(options.threads) {}
+        pool(options.threads),
+        hashing(sha256_at_once() > 1 ? std::min(options.threads, 1u) : options.threads) {}
+
+  // What was put later holds room of `hashing`, which hands it to `pool`.
+  ~Impl() { settle(); }
+
+  void settle() {
+    hashing.wait_until_empty();
+    pool.wait_until_idle();
+  }
 
   PackIndex& loaded() {
     if (!index) load();
@@ -121,8 +132,24 @@ struct Chunks::Impl {
     }
   }
 
-  ChunkRef put(std::string bytes) {
-    ChunkRef ref{sha256(bytes), ByteCount(bytes.size())};
+  std::future<ChunkRef> put_later(std::string bytes) {
+    auto promise = std::make_shared<std::promise<ChunkRef>>();
+    auto future = promise->get_future();
+    hashing.add(std::move(bytes), [this, promise](HashQueue::Hashed hashed) {
+      auto held = std::make_shared<HashQueue::Hashed>(std::move(hashed));
+      pool.later<void>([this, promise, held] {
+        try {
+          promise->set_value(put(held->digest, std::move(held->bytes)));
+        } catch (...) {
+          promise->set_exception(std::current_exception());
+        }
+      });
+    });
+    return future;
+  }
+
+  ChunkRef put(const Digest& digest, std::string bytes) {
+    ChunkRef ref{digest, ByteCount(bytes.size())};
     bool is_new = claim(ref);
     if (!is_new) return ref;
     auto chunk = compress_chunk(std::move(bytes), options.zstd_level);
@@ -300,7 +327,9 @@ struct Chunks::Impl {
 
   struct Opening {
     Coming chunk;
-    std::promise<Content> content;
+    std::promise<Content> promise;
+    Content content;  // as it was unpacked; none: it is not whole, or was not to be had
+    std::exception_ptr error{};
   };
 
   // Several small ones are one job; one that follows itself is opened once.
@@ -318,34 +347,65 @@ struct Chunks::Impl {
       const bool repeated = !group->empty() && group->back().chunk.ref == one.ref;
       if (!repeated && bytes + one.ref.size.value > kOpenedAtOnce.value) hand_over();
       if (!repeated) bytes += one.ref.size.value;
-      group->push_back({std::move(one), {}});
-      out.push_back(group->back().content.get_future());
+      group->push_back({std::move(one), {}, {}});
+      out.push_back(group->back().promise.get_future());
     }
     hand_over();
     return out;
   }
 
+  // All are unpacked before they are compared: many are hashed faster than one after another.
   void open_all(std::vector<Opening>& group) {
-    Content content;
-    const ChunkRef* before = nullptr;
-    for (auto& one : group) {
-      try {
-        if (before == nullptr || *before != one.chunk.ref) content = open_one(one.chunk);
-        one.content.set_value(content);
-        before = &one.chunk.ref;
-      } catch (...) {
-        before = nullptr;
-        one.content.set_exception(std::current_exception());
+    std::vector<std::size_t> first;  // but for those that follow themselves
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref) continue;
+      unpack(group[i]);
+      first.push_back(i);
+    }
+    compare(group, first);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref) {
+        group[i].content = group[i - 1].content;
+        group[i].error = group[i - 1].error;
       }
+      give(group[i]);
+    }
+  }
+
+  void unpack(Opening& one) {
+    try {
+      if (one.chunk.run && was_given(one.chunk)) one.content = unpack(one.chunk.run, one.chunk);
+    } catch (...) {
+      one.error = std::current_exception();
+    }
+  }
+
+  static void compare(std::vector<Opening>& group, std::span<const std::size_t> numbers) {
+    std::vector<Opening*> unpacked;
+    std::vector<std::string_view> contents;
+    for (auto number : numbers) {
+      if (!group[number].content.holder) continue;
+      unpacked.push_back(&group[number]);
+      contents.push_back(group[number].content.bytes);
+    }
+    const auto digests = sha256_each(contents);
+    for (std::size_t i = 0; i < digests.size(); ++i) {
+      if (digests[i] != unpacked[i]->chunk.ref.digest) unpacked[i]->content = {};
     }
   }
 
   // One that is not whole here, or not to be had, may be so in another pack: get() looks.
-  Content open_one(const Coming& chunk) {
-    if (chunk.run && was_given(chunk)) {
-      if (auto content = open_in(*chunk.run, chunk)) return content;
+  void give(Opening& one) {
+    try {
+      if (one.error) std::rethrow_exception(one.error);
+      if (!one.content.holder) {
+        const auto found = std::make_shared<const std::string>(get(one.chunk.ref));
+        one.content = {*found, found};
+      }
+      one.promise.set_value(one.content);
+    } catch (...) {
+      one.promise.set_exception(std::current_exception());
     }
-    return std::make_shared<const std::string>(get(chunk.ref));
   }
 
   // A store that is away has been asked for long enough, when there is no other pack to look in.
@@ -362,29 +422,33 @@ struct Chunks::Impl {
 
   // Buffers of the usual size are kept and filled again. Small chunks, of which many are waiting,
   // and larger ones, to whose size all buffers would grow, take what they need.
-  std::shared_ptr<std::string> place_for(ByteCount size) {
+  std::shared_ptr<std::string> place_for(const PackedChunk& chunk) {
+    const ByteCount size(chunk.codec == ChunkCodec::none ? 0 : chunk.size);
     return size < kSmall || size > kUsual ? std::make_shared<std::string>() : contents.take();
   }
 
-  // nullptr: it is not whole. A sealed one is opened where it lies, so one that is wanted again is
-  // copied before.
-  Content open_in(StoredRun& run, const Coming& chunk) {
-    const auto at = chunk.place.offset - run.offset.value;
-    if (at + chunk.place.stored > run.bytes.size()) return nullptr;
-    auto stored = std::span(run.bytes).subspan(at, chunk.place.stored);
-    std::string copy;
-    if (chunk.again && run.seal) {
-      copy.assign(stored.begin(), stored.end());
-      stored = copy;
+  // None: it cannot be unpacked. A sealed one is opened where it lies, so one that is wanted again
+  // is copied before.
+  Content unpack(const std::shared_ptr<StoredRun>& run, const Coming& chunk) {
+    const auto at = chunk.place.offset - run->offset.value;
+    if (at + chunk.place.stored > run->bytes.size()) return {};
+    std::shared_ptr<const void> holder = run;
+    auto stored = std::span(run->bytes).subspan(at, chunk.place.stored);
+    if (chunk.again && run->seal) {
+      auto copy = std::make_shared<std::string>(stored.begin(), stored.end());
+      stored = *copy;
+      holder = copy;
     }
-    auto content = place_for(chunk.ref.size);
+    const auto place = packed(chunk.ref, chunk.place);
+    auto room = place_for(place);
     try {
-      open_packed_chunk(run.seal ? &*run.seal : nullptr, run.pack.name,
-                        packed(chunk.ref, chunk.place), stored, *content);
+      const auto content =
+          unpack_chunk(run->seal ? &*run->seal : nullptr, run->pack.name, place, stored, *room);
+      if (place.codec != ChunkCodec::none) holder = room;
+      return {content, holder};
     } catch (const std::exception&) {  // get() meets it again, and tells
-      return nullptr;
+      return {};
     }
-    return content;
   }
 
   void load_again() {
@@ -399,13 +463,12 @@ Chunks::Chunks(Vault vault, std::shared_ptr<PackIndex> index, ChunkOptions optio
 Chunks::~Chunks() = default;
 
 ChunkRef Chunks::put(std::string bytes) {
-  return impl_->put(std::move(bytes));
+  const auto digest = sha256(bytes);
+  return impl_->put(digest, std::move(bytes));
 }
 
 std::future<ChunkRef> Chunks::put_later(std::string bytes) {
-  return impl_->pool.later<ChunkRef>([impl = impl_.get(), bytes = std::move(bytes)]() mutable {
-    return impl->put(std::move(bytes));
-  });
+  return impl_->put_later(std::move(bytes));
 }
 
 bool Chunks::use(std::span<const ChunkRef> refs) {
@@ -413,7 +476,7 @@ bool Chunks::use(std::span<const ChunkRef> refs) {
 }
 
 void Chunks::flush() {
-  impl_->pool.wait_until_idle();
+  impl_->settle();
   impl_->writer.flush();
 }
 

@@ -27,8 +27,8 @@ struct ChunkRef {
 
 struct ChunkOptions {
   int zstd_level = 1;
-  // Of the pool that hashes, compresses and reads; one more writes packs. 0: none, all is done by
-  // the caller.
+  // Of the pool that compresses and reads; others hash, and one writes packs. 0: none, all is done
+  // by the caller.
   unsigned threads = 4;
   ByteCount pack_size{64u << 20};  // a pack is written when it has that size; <= kMaxPack / 2
   // Packs that count as missing: what they hold is stored anew (docs/prune.md).
@@ -48,9 +48,9 @@ struct ChunkStats {
 
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
 // looks again when a chunk is missing. Memory: PackIndex, one and a half packs (what is filled,
-// what is written), at most 2 * threads chunks waiting or being written, and a compressed copy of
-// those being so; what was fetched and not opened, and what was opened and not taken. Its threads
-// start when they are needed.
+// what is written), HashQueue::kUnderWay of content on its way there, and a compressed copy of
+// `threads` chunks of it; what was fetched and not opened, and what was opened and not taken. Its
+// threads start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
@@ -63,7 +63,7 @@ class Chunks {
   // Durable when flush() returns. Error(failed) above kMaxChunk. A pack that could not be written
   // is an error of this and of every later put and flush: then what was put is not all there.
   ChunkRef put(std::string bytes);
-  // The same on a thread of the pool; blocks while 2 * threads are under way.
+  // The same on other threads; blocks while HashQueue::kUnderWay is under way.
   std::future<ChunkRef> put_later(std::string bytes);
   // What lies in packs already, as if it had been put. False, and nothing is counted, when one of
   // them does not.
@@ -86,7 +86,10 @@ class Chunks {
   std::vector<Coming> fetch(std::span<const ChunkRef> refs, ByteCount most);
   // Opens and compares them on threads of the pool; what get() would throw comes from the future.
   // Blocks likewise.
-  using Content = std::shared_ptr<const std::string>;
+  struct Content {
+    std::string_view bytes;
+    std::shared_ptr<const void> holder;  // of the bytes; nullptr: there are none
+  };
   std::vector<std::future<Content>> open_later(std::vector<Coming> coming);
   bool has(const Digest& digest);
 

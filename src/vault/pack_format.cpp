@@ -19,6 +19,10 @@ constexpr std::size_t kIdDigits = 16;
   throw_corrupt(ObjectType::pack, name, what);
 }
 
+[[noreturn]] void is_not_what_it_was(const std::string& name, const PackedChunk& place) {
+  corrupt(name, "its chunk " + place.digest.hex() + " is not what it was");
+}
+
 std::string encode_footer(const std::vector<PackedChunk>& chunks) {
   std::string out;
   out.reserve(4 + chunks.size() * 45);
@@ -167,29 +171,32 @@ PackFooter open_pack(const Sealing* sealing, const std::string& name, std::strin
 
 std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::string stored) {
-  std::string content;
-  open_packed_chunk(seal, name, place, std::span<char>(stored), content);
-  return content;
+  std::string room;
+  const auto content = unpack_chunk(seal, name, place, stored, room);
+  expect_digest(name, place, sha256(content));
+  return place.codec == ChunkCodec::zstd ? std::move(room) : std::string(content);
 }
 
-void open_packed_chunk(const ObjectSeal* seal, const std::string& name, const PackedChunk& place,
-                       std::span<char> stored, std::string& content) {
+std::string_view unpack_chunk(const ObjectSeal* seal, const std::string& name,
+                              const PackedChunk& place, std::span<char> stored, std::string& room) {
   if (stored.size() != place.stored) {
     corrupt(name, "ends within its chunk " + place.digest.hex());
   }
-  std::string_view bytes(stored.data(), stored.size());
+  std::string_view content(stored.data(), stored.size());
   if (seal != nullptr) {
-    bytes =
+    content =
         seal->open(SealedPart::chunk, ByteCount(place.offset), {}, stored.data(), stored.size());
   }
   if (place.codec == ChunkCodec::zstd) {
-    decompress(name, place, bytes, content);
-  } else {
-    content.assign(bytes);
+    decompress(name, place, content, room);
+    content = room;
   }
-  if (content.size() != place.size || sha256(content) != place.digest) {
-    corrupt(name, "its chunk " + place.digest.hex() + " is not what it was");
-  }
+  if (content.size() != place.size) is_not_what_it_was(name, place);
+  return content;
+}
+
+void expect_digest(const std::string& name, const PackedChunk& place, const Digest& digest) {
+  if (digest != place.digest) is_not_what_it_was(name, place);
 }
 
 }  // namespace lifeboat::vault

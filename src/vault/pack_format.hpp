@@ -84,8 +84,11 @@ PackFooter open_pack(const Sealing* sealing, const std::string& name, std::strin
 // who has a footer.
 std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::string stored);
-// The same into `content`, whose memory is used again. `stored` is opened in place.
-void open_packed_chunk(const ObjectSeal* seal, const std::string& name, const PackedChunk& place,
-                       std::span<char> stored, std::string& content);
+// The same in two steps, for who has many: the content, which lies in `stored`, opened in place, or
+// in `room`, whose memory is used again, when it was compressed; and whether that is what its digest
+// says, as many are hashed faster than one.
+std::string_view unpack_chunk(const ObjectSeal* seal, const std::string& name,
+                              const PackedChunk& place, std::span<char> stored, std::string& room);
+void expect_digest(const std::string& name, const PackedChunk& place, const Digest& digest);
 
 }  // namespace lifeboat::vault

@@ -71,7 +71,7 @@ void ReadAhead::step() {
   if (!front.begun) sink_.begin(front.entry);
   front.begun = true;
   if (front.given < front.entry.chunks.size()) {
-    sink_.data(*next(front.entry));
+    sink_.data(next(front.entry).bytes);
     ++front.given;
     return;
   }

@@ -13,11 +13,12 @@ namespace lifeboat::vault {
 // for each chunk takes, kStoredAhead of what is not opened, the chunk lists of the files begun.
 class ReadAhead {
  public:
-  static constexpr ByteCount kAhead{32u << 20};
-  static constexpr ByteCount kStoredAhead{16u << 20};
+  static constexpr ByteCount kStoredAhead{32u << 20};
   static constexpr ByteCount kFetched{8u << 20};  // of that, at once
-  static constexpr ByteCount kOpened{8u << 20};   // of content, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
+  // Of content, at once: sixteen chunks of pages, which are hashed together.
+  static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
+  static constexpr ByteCount kAhead{3 * kOpened.value};
 
   // `snapshot`: its name, for errors.
   ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink);

@@ -84,8 +84,35 @@ TEST_P(ChunksTest, WithoutThreadsItIsTheSame) {
   auto ref = alone.put_later(noise(15'000, 1)).get();
   for (std::uint64_t i = 2; i < 10; ++i) alone.put(noise(5000, i));
   alone.flush();
-  EXPECT_EQ(*alone.open_later(alone.fetch(std::span(&ref, 1), ByteCount(1))).front().get(),
-            noise(15'000, 1));
+  auto opened = alone.open_later(alone.fetch(std::span(&ref, 1), ByteCount(1)));
+  EXPECT_EQ(opened.front().get().bytes, noise(15'000, 1));
+}
+
+// They are hashed together: one that is not what it was must not be taken for another's.
+TEST_P(ChunksTest, OfManyThatAreOpenedAtOnceTheDamagedOneIsTold) {
+  ChunkOptions options;
+  options.threads = 0;
+  Chunks writer(vault, options);
+  std::vector<ChunkRef> refs;
+  std::vector<std::string> contents;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    contents.push_back(noise(5000 + 100 * i, i));
+    refs.push_back(writer.put(contents.back()));
+  }
+  writer.flush();
+  for (std::size_t bad : {std::size_t{0}, std::size_t{7}, std::size_t{19}}) {
+    damage_chunk(refs[bad].digest);
+    Chunks damaged(vault);
+    auto opened = damaged.open_later(damaged.fetch(refs, ByteCount(1 << 20)));
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      if (i == bad) {
+        EXPECT_EQ(error_of([&] { opened[i].get(); }).code(), Code::corrupt) << i;
+      } else {
+        EXPECT_EQ(opened[i].get().bytes, contents[i]) << i;
+      }
+    }
+    damage_chunk(refs[bad].digest);  // back
+  }
 }
 
 // What was put before an error may be gone: nobody may go on as if it were there.

@@ -239,11 +239,11 @@ TEST_P(ReadTreeTest, EachReferenceIsCheckedByItself) {
   Chunks chunks(vault);
   auto contents = chunks.open_later(chunks.fetch(refs, ByteCount(1 << 20)));
   ASSERT_EQ(contents.size(), refs.size());
-  EXPECT_EQ(*contents[0].get(), tree.back().second);
+  EXPECT_EQ(contents[0].get().bytes, tree.back().second);
   EXPECT_EQ(error_of([&] { contents[1].get(); }).code(), Code::corrupt);
   EXPECT_EQ(error_of([&] { contents[2].get(); }).code(), Code::corrupt);
   EXPECT_EQ(error_of([&] { contents[3].get(); }).code(), Code::not_found);
-  EXPECT_EQ(*contents[4].get(), tree.back().second);
+  EXPECT_EQ(contents[4].get().bytes, tree.back().second);
 }
 
 LIFEBOAT_ON_BOTH_KINDS(ReadTreeTest);

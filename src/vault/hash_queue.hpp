@@ -1,0 +1,63 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/checksum.hpp"
+#include "base/types.hpp"
+
+namespace lifeboat::vault {
+
+// Content on its way to be hashed, on threads of its own: what waits at the same time is hashed at
+// once (sha256_each), and handed on piece by piece. Thread-safe; in order when there is one thread.
+class HashQueue {
+ public:
+  static constexpr ByteCount kUnderWay{24u << 20};  // of content, or one piece
+
+  struct Hashed {
+    std::string bytes;
+    Digest digest;
+    std::shared_ptr<const void> room;  // of kUnderWay: taken as long as somebody holds it
+  };
+  // May block, and throws nothing.
+  using Next = std::function<void(Hashed)>;
+
+  explicit HashQueue(unsigned threads) : wanted_(threads) {}  // 0: the caller hashes
+  ~HashQueue();                                               // when all was handed on
+  HashQueue(const HashQueue&) = delete;
+  HashQueue& operator=(const HashQueue&) = delete;
+
+  // Blocks while kUnderWay is taken.
+  void add(std::string bytes, Next next);
+  void wait_until_empty();  // until all was handed on
+
+ private:
+  struct Waiting {
+    std::string bytes;
+    Next next;
+    std::shared_ptr<const void> room;
+  };
+
+  std::shared_ptr<const void> take_room(std::uint64_t bytes);
+  std::vector<Waiting> take_some();
+  static void hash(std::vector<Waiting> some);
+  void work();
+
+  const unsigned wanted_;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::deque<Waiting> waiting_;
+  std::uint64_t under_way_ = 0;  // bytes
+  unsigned busy_ = 0;            // threads that hold some
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace lifeboat::vault
