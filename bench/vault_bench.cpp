@@ -1,10 +1,12 @@
 // A folder of files into a vault and back, by what a backup does; prints one JSON line with what it
-// took. With a PASSPHRASE the vault is encrypted. VAULT is a directory, or
-// s3://bucket/prefix?endpoint=…
+// took. With a KEY_FILE, which is made when it is absent, the vault is encrypted. VAULT is a
+// directory, or s3://bucket/prefix?endpoint=…
 //
-//   lifeboat_bench_vault put FOLDER VAULT [PASSPHRASE]
+//   lifeboat_bench_vault put FOLDER VAULT [KEY_FILE]
 //                                              {"snapshot", "bytes", "unread", "new_chunks"}
-//   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [PASSPHRASE]   {"bytes"}; durable
+//   lifeboat_bench_vault get VAULT SNAPSHOT FOLDER [KEY_FILE]   {"bytes"}; durable
+//   lifeboat_bench_vault unlock FOLDER PASSPHRASE
+//                          {"seconds"}: to open a vault, made in the empty folder, by a passphrase
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +20,7 @@
 #include "base/random.hpp"
 #include "postgres/restore.hpp"
 #include "recovery/files_to_snapshot.hpp"
+#include "recovery/vault_key.hpp"
 #include "store/open_store.hpp"
 #include "vault/keys.hpp"
 #include "vault/points.hpp"
@@ -28,14 +31,13 @@ namespace {
 namespace fs = std::filesystem;
 using vault::Vault;
 
-std::optional<vault::KeyMaterial> key_of(const std::string& passphrase) {
-  if (passphrase.empty()) return std::nullopt;
-  return vault::KeyMaterial{vault::KeyMaterial::Kind::passphrase, vault::Secret(passphrase),
-                            "the benchmark's passphrase"};
+std::optional<vault::KeyMaterial> key_of(const fs::path& file) {
+  if (file.empty()) return std::nullopt;
+  return fs::exists(file) ? recovery::read_key_file(file) : recovery::make_key_file(file);
 }
 
-Vault open(store::ObjectStore& store, const std::string& passphrase) {
-  auto key = key_of(passphrase);
+Vault open(store::ObjectStore& store, const fs::path& key_file) {
+  const auto key = key_of(key_file);
   Random random;
   if (Vault::exists(store)) return Vault::open(store, key ? &*key : nullptr);
   return key ? Vault::create(store, Clock::real(), random, *key, "bench")
@@ -65,11 +67,11 @@ void put_files(const fs::path& folder, postgres::FileSink& sink) {
 }
 
 // As a backup does: opens a point, looks for the one before, copies, publishes.
-void put(const fs::path& folder, const std::string& place, const std::string& passphrase) {
+void put(const fs::path& folder, const std::string& place, const fs::path& key_file) {
   const auto location = store::parse_location(place);
   store::create_store(location);
   const auto store = store::open_store(location);
-  auto vault = open(*store, passphrase);
+  auto vault = open(*store, key_file);
   Random random;
   vault::RecoveryPoint point;
   point.id = vault::make_point_id(Clock::real(), random);
@@ -110,26 +112,45 @@ class ToFolder : public vault::EntrySink {
 };
 
 void get(const std::string& place, const std::string& id, const fs::path& folder,
-         const std::string& passphrase) {
+         const fs::path& key_file) {
   const auto store = store::open_store(store::parse_location(place));
-  vault::SnapshotReader reader(open(*store, passphrase), vault::SnapshotId::parse(id).value());
+  vault::SnapshotReader reader(open(*store, key_file), vault::SnapshotId::parse(id).value());
   ToFolder sink(folder);
   reader.read_tree(sink);
   sink.finish();
   fmt::print("{{\"bytes\": {}}}\n", reader.bytes());
 }
 
+void unlock(const std::string& folder, const std::string& passphrase) {
+  const auto location = store::parse_location(folder);
+  store::create_store(location);
+  const auto store = store::open_store(location);
+  const vault::KeyMaterial key{vault::KeyMaterial::Kind::passphrase, vault::Secret(passphrase),
+                               "the benchmark's passphrase"};
+  Random random;
+  Vault::create(*store, Clock::real(), random, key, "bench");
+  const auto begin = std::chrono::steady_clock::now();
+  Vault::open(*store, &key);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  fmt::print("{{\"seconds\": {:.3f}}}\n", took.count());
+}
+
 int run(std::vector<std::string> words) {
   words.resize(std::max<std::size_t>(words.size(), 1));
-  const bool put_it = words[0] == "put" && (words.size() == 3 || words.size() == 4);
-  const bool get_it = words[0] == "get" && (words.size() == 4 || words.size() == 5);
-  if (!put_it && !get_it) {
-    fmt::print(stderr, "put FOLDER VAULT [PASSPHRASE] | get VAULT SNAPSHOT FOLDER [PASSPHRASE]\n");
+  const auto is = [&](const char* verb, std::size_t least, std::size_t most) {
+    return words[0] == verb && words.size() > least && words.size() <= most + 1;
+  };
+  const bool put_it = is("put", 2, 3), get_it = is("get", 3, 4), unlock_it = is("unlock", 2, 2);
+  if (!put_it && !get_it && !unlock_it) {
+    fmt::print(stderr,
+               "put FOLDER VAULT [KEY_FILE] | get VAULT SNAPSHOT FOLDER [KEY_FILE] | "
+               "unlock FOLDER PASSPHRASE\n");
     return 2;
   }
   words.resize(5);
   if (put_it) put(words[1], words[2], words[3]);
   if (get_it) get(words[1], words[2], words[3], words[4]);
+  if (unlock_it) unlock(words[1], words[2]);
   return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -269,6 +270,7 @@ struct S3Client::Pending {
     auto& self = *static_cast<Pending*>(data);
     self.take(headers);
     self.response.status = status;
+    self.make_room();
     return AWS_OP_SUCCESS;
   }
   static int on_body(aws_s3_meta_request*, const aws_byte_cursor* body, std::uint64_t, void* data) {
@@ -295,6 +297,13 @@ struct S3Client::Pending {
     self.set(self.gone);
   }
 
+  // A body that grows step by step is copied as often.
+  void make_room() {
+    const auto said = response.header("content-length");
+    std::uint64_t size = 0;
+    const auto [at, error] = std::from_chars(said.data(), said.data() + said.size(), size);
+    if (error == std::errc()) response.body.reserve(std::min(size, request.most.value));
+  }
   void take(const aws_http_headers* headers) {
     response.headers.clear();
     for (std::size_t i = 0; i < aws_http_headers_count(headers); ++i) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/types.hpp"
 #include "store/location.hpp"
 
 namespace lifeboat::store {
@@ -23,6 +24,7 @@ struct S3Request {
   std::string_view body;                   // must stay until the answer is there
   std::shared_ptr<const std::string> own;  // keeps `body`, when nobody else does
   bool with_md5 = false;                   // Content-MD5, which S3 wants where objects are locked
+  ByteCount most{};                        // of the answer: memory is taken at once for up to that
 };
 
 struct S3Response {

@@ -218,6 +218,7 @@ S3Request S3Store::part_request(const std::string& name, std::uint64_t from, std
                                 const std::string& only_etag) const {
   auto r = request("GetObject", "GET", name);
   r.headers = {{"Range", byte_range(from, length)}};
+  r.most = ByteCount(length);
   if (!only_etag.empty()) r.headers.emplace_back("If-Match", only_etag);
   return r;
 }

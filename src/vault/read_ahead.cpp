@@ -38,7 +38,7 @@ void ReadAhead::fetch() {
   const std::vector<ChunkRef> refs(
       wanted_.begin(),
       wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), kMostWanted)));
-  for (auto& one : chunks_.fetch(refs, kFetched)) {
+  for (auto& one : chunks_.fetch(refs, ByteCount(std::min(at_once_, kFetched.value)))) {
     stored_ += one.place.stored;
     coming_.push_back(std::move(one));
     wanted_.pop_front();
@@ -50,11 +50,13 @@ bool ReadAhead::may_open() const {
 }
 
 void ReadAhead::open() {
+  const auto most = std::min(at_once_, kOpened.value);
+  at_once_ = std::min(2 * at_once_, kOpened.value);
   std::vector<Chunks::Coming> some;
   std::vector<Opened> described;
   for (std::uint64_t bytes = 0; !coming_.empty(); coming_.pop_front()) {
     bytes += cost(coming_.front().ref);
-    if (bytes > kOpened.value && !some.empty()) break;
+    if (bytes > most && !some.empty()) break;
     described.push_back({cost(coming_.front().ref), coming_.front().place.stored, {}});
     some.push_back(std::move(coming_.front()));
   }

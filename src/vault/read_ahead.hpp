@@ -9,10 +9,12 @@ namespace lifeboat::vault {
 
 // Gives entries and their files' data to a sink, in order, while what comes next is read: first out
 // of the store, as it lies there, far ahead, so that what shrinks much takes few calls; then it is
-// opened, not so far. For one thread. Memory: kAhead of content (or one chunk) with what a promise
+// opened, not so far. It begins with little at a time, so that the sink need not wait long. For one
+// thread. Memory: kAhead of content (or one chunk) with what a promise
 // for each chunk takes, kStoredAhead of what is not opened, the chunk lists of the files begun.
 class ReadAhead {
  public:
+  static constexpr ByteCount kFirst{1u << 20};  // of both, at once
   static constexpr ByteCount kStoredAhead{32u << 20};
   static constexpr ByteCount kFetched{8u << 20};  // of that, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
@@ -55,8 +57,9 @@ class ReadAhead {
   std::deque<ChunkRef> wanted_;
   std::deque<Chunks::Coming> coming_;
   std::deque<Opened> opened_;
-  std::uint64_t stored_ = 0;       // of coming_ and opened_, as they lie in the store
-  std::uint64_t opened_cost_ = 0;  // of opened_
+  std::uint64_t at_once_ = kFirst.value;  // bytes; up to kFetched, kOpened
+  std::uint64_t stored_ = 0;              // of coming_ and opened_, as they lie in the store
+  std::uint64_t opened_cost_ = 0;         // of opened_
 };
 
 }  // namespace lifeboat::vault
