@@ -1,5 +1,7 @@
 #include "postgres/control_file.hpp"
 
+#include <bit>
+
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
@@ -12,7 +14,9 @@ namespace {
 // ControlFileData of src/include/catalog/pg_control.h, version 1300, on a 64-bit machine.
 constexpr std::uint32_t kVersion = 1300;
 constexpr std::size_t kVersionAt = 8, kStateAt = 16, kCheckpointAt = 32, kRedoAt = 40,
-                      kTimelineAt = 48, kSegmentSizeAt = 228, kChecksumsAt = 252, kCrcAt = 288;
+                      kTimelineAt = 48, kPageSizeAt = 216, kSegmentPagesAt = 220,
+                      kSegmentSizeAt = 228, kChecksumsAt = 252, kCrcAt = 288;
+constexpr std::uint32_t kLeastPage = 1024, kLargestPage = 32768;  // BLCKSZ
 constexpr std::uint32_t kShutDown = 1, kShutDownInRecovery = 2;
 
 }  // namespace
@@ -39,6 +43,13 @@ ControlFile read_control(const std::filesystem::path& directory) {
   control.checkpoint = Lsn(load_le<std::uint64_t>(at + kCheckpointAt));
   control.redo = Lsn(load_le<std::uint64_t>(at + kRedoAt));
   control.timeline = TimelineId(load_le<std::uint32_t>(at + kTimelineAt));
+  control.page_size = load_le<std::uint32_t>(at + kPageSizeAt);
+  control.pages_a_segment = load_le<std::uint32_t>(at + kSegmentPagesAt);
+  if (!std::has_single_bit(control.page_size) || control.page_size < kLeastPage ||
+      control.page_size > kLargestPage) {
+    throw Error(Code::corrupt, path.string(),
+                fmt::format("pages of {} bytes cannot be", control.page_size));
+  }
   control.wal_segment_size = ByteCount(load_le<std::uint32_t>(at + kSegmentSizeAt));
   control.data_checksums = load_le<std::uint32_t>(at + kChecksumsAt) != 0;
   control.bytes = std::move(*bytes);

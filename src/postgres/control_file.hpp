@@ -14,6 +14,8 @@ struct ControlFile {
   Lsn checkpoint;
   Lsn redo;
   TimelineId timeline;
+  std::uint32_t page_size = 0;        // bytes
+  std::uint32_t pages_a_segment = 0;  // of a relation's files
   ByteCount wal_segment_size;
   bool data_checksums = false;
   std::string bytes;  // the file itself

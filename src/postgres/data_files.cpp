@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "postgres/relation_file.hpp"
 #include "postgres/relative_path.hpp"
 
 namespace lifeboat::postgres {
@@ -43,26 +44,6 @@ bool has_another_clock(long type) {
   return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-// "16384" of "16384", "16384.1", "16384_fsm", "16384_init.2"; and the fork. Empty: no relation's.
-struct RelationFile {
-  std::string_view node;
-  std::string_view fork;
-};
-RelationFile relation_file(std::string_view name) {
-  if (auto dot = name.find('.'); dot != std::string_view::npos) {
-    if (!all_digits(name.substr(dot + 1))) return {};
-    name = name.substr(0, dot);
-  }
-  auto line = name.find('_');
-  auto node = name.substr(0, line);
-  if (!all_digits(node)) return {};
-  return {node, line == std::string_view::npos ? std::string_view() : name.substr(line + 1)};
-}
-
 // "t3_16384": of a session's temporary table.
 bool is_temporary_relation(std::string_view name) {
   auto line = name.find('_');
@@ -83,13 +64,6 @@ bool content_is_left_out(std::string_view path) {
                                                    "pg_serial",   "pg_snapshots", "pg_stat_tmp",
                                                    "pg_subtrans", "pg_wal"};
   return paths.contains(path);
-}
-
-// Where relations lie: base/<db>, global, pg_tblspc/<oid>/<version>/<db>.
-bool holds_relations(std::string_view path) {
-  const auto parts = std::count(path.begin(), path.end(), '/') + 1;
-  return path == "global" || (path.starts_with("base/") && parts == 2) ||
-         (path.starts_with("pg_tblspc/") && parts == 4);
 }
 
 struct Found {
@@ -114,6 +88,20 @@ std::vector<Found> list(const fs::path& directory) {
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return out;
+}
+
+// As many as there are.
+std::size_t read_at(int fd, std::uint64_t offset, char* into, std::size_t size,
+                    const fs::path& file) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::pread(fd, into + done, size - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error(errno, file.string(), "read");
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
 }
 
 class Walk {
@@ -192,11 +180,12 @@ class Walk {
 }  // namespace
 
 FileGiver::FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel,
-                     ProgressFunction progress)
+                     ProgressFunction progress, PageRules pages)
     : sink_(sink),
       newest_(newest),
       cancel_(cancel),
       progress_(std::move(progress)),
+      pages_(pages),
       buffer_(kPiece, '\0') {}
 
 void FileGiver::count(std::uint64_t bytes) {
@@ -230,21 +219,23 @@ bool FileGiver::give(const fs::path& file, const std::string& path) {
 
 void FileGiver::read(int fd, const FileFacts& facts, const fs::path& file) {
   sink_.begin_file(facts.path, facts.size, facts.mode, facts.mtime);
+  pages_.begin(facts.path);
   bool ended = false;
-  for (std::uint64_t left = facts.size.value; left > 0;) {
+  for (std::uint64_t at = 0; at < facts.size.value;) {
     cancel_.check();
-    auto want = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer_.size()));
-    const ssize_t n = ended ? 0 : ::read(fd, buffer_.data(), want);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw system_error(errno, file.string(), "read");
-    if (n > 0) want = static_cast<std::size_t>(n);
-    if (n == 0) {
-      ended = true;
-      std::fill_n(buffer_.begin(), want, '\0');
-    }
+    const auto want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(facts.size.value - at, buffer_.size()));
+    const auto n = ended ? 0 : read_at(fd, at, buffer_.data(), want, file);
+    ended = n < want;
+    std::fill(buffer_.begin() + static_cast<std::ptrdiff_t>(n),
+              buffer_.begin() + static_cast<std::ptrdiff_t>(want), '\0');
+    pages_.look(at, std::string_view(buffer_).substr(0, n),
+                [&](std::uint64_t offset, std::string& page) {
+                  return read_at(fd, offset, page.data(), page.size(), file) == page.size();
+                });
     sink_.data(std::string_view(buffer_).substr(0, want));
     count(want);
-    left -= want;
+    at += want;
   }
   sink_.end_file();
 }

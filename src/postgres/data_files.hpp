@@ -7,6 +7,7 @@
 
 #include "base/cancel.hpp"
 #include "postgres/base_backup.hpp"
+#include "postgres/page_check.hpp"
 
 namespace lifeboat::postgres {
 
@@ -40,13 +41,14 @@ class FileGiver {
  public:
   // `progress` is told of each piece and of each file that was known; its total is 0.
   FileGiver(FileSink& sink, std::int64_t newest, const Cancel& cancel,
-            ProgressFunction progress = {});
+            ProgressFunction progress = {}, PageRules pages = {});
   // One file; false when it is not there (any more). Read up to the size that it had when it was
   // opened; what was cut off meanwhile is zeros.
   bool give(const std::filesystem::path& file, const std::string& path);
 
   ByteCount bytes() const { return bytes_; }  // of all that were given
   std::uint64_t files() const { return files_; }
+  const PageCheck& pages() const { return pages_; }  // of the files that were read
 
  private:
   bool clock_is_ours(std::uint64_t device, const std::filesystem::path& file);
@@ -57,6 +59,7 @@ class FileGiver {
   std::int64_t newest_;
   const Cancel& cancel_;
   ProgressFunction progress_;
+  PageCheck pages_;
   std::string buffer_;
   std::uint64_t device_ = 0;
   bool device_is_ours_ = false;

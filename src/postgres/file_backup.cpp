@@ -160,16 +160,25 @@ void prove_checkpoint(Connection& sql, Lsn begun, const fs::path& directory, con
   }
 }
 
-// From here to pg_backup_stop() files may be copied. What was changed up to the returned time is
-// settled: the file system's own clock says it, as the checkpoint wrote pg_control a moment ago (or
-// longer: then fewer are).
-std::int64_t begin(Connection& sql, const BackupOptions& options, const fs::path& directory,
-                   const Cancel& cancel) {
+struct Begun {
+  std::int64_t settled = 0;  // what was changed up to then (ns since 1970) is
+  PageRules pages;
+};
+
+// From here to pg_backup_stop() files may be copied. When files are settled the file system's own
+// clock says, as the checkpoint wrote pg_control a moment ago (or longer: then fewer are).
+Begun begin(Connection& sql, const BackupOptions& options, const fs::path& directory,
+            const Cancel& cancel) {
   const bool whole_pages =
       sql.query("SELECT pg_catalog.current_setting('full_page_writes')").text(0, 0) == "on";
-  const auto begun = start(sql, options);
-  prove_checkpoint(sql, begun, directory, cancel);
-  return whole_pages ? changed_at(directory / kControl) - kSettledAfter : 0;
+  Begun out;
+  out.pages.begun = start(sql, options);
+  prove_checkpoint(sql, out.pages.begun, directory, cancel);
+  if (whole_pages) out.settled = changed_at(directory / kControl) - kSettledAfter;
+  const auto control = read_living_control(directory, cancel);
+  out.pages.pages_a_segment = control.pages_a_segment;
+  if (control.data_checksums) out.pages.page_size = control.page_size;
+  return out;
 }
 
 void give_files(const fs::path& directory, FileSink& sink, FileGiver& files, BackupResult& result,
@@ -206,9 +215,10 @@ BackupResult take_file_backup(const Config& config, const BackupOptions& options
     // The backup ends with this connection, whatever happens.
     Connection sql(config, Mode::sql, cancel);
     prove_directory(sql, info.system_identifier, directory, read_living_control(directory, cancel));
-    const auto newest = begin(sql, options, directory, cancel);
-    FileGiver files(sink, newest, cancel, progress);
+    const auto begun = begin(sql, options, directory, cancel);
+    FileGiver files(sink, begun.settled, cancel, progress, begun.pages);
     give_files(directory, sink, files, result, cancel);
+    files.pages().expect_none();
     end(sql, sink, result);
     result.stop_timeline = identify(config, cancel).timeline;
     return result;

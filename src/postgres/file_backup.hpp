@@ -11,8 +11,9 @@ namespace lifeboat::postgres {
 // files from the directory, pg_backup_stop() (manual, chapter 26.3.3), without a manifest and
 // without WAL, which a WalReceiver must be archiving meanwhile. The sink may know files that did
 // not change since it saw them last, and they are not read; when the server has
-// full_page_writes=off, no file is `settled`. Page checksums, which the server looks at when it
-// sends a base backup itself, are not looked at.
+// full_page_writes=off, no file is `settled`. Of a cluster with data checksums the pages that are
+// read are compared with theirs, as the server does when it sends a base backup itself:
+// Error(corrupt) at the end.
 //
 // Before anything is read, the directory is proven to be the server's: its system identifier, the
 // port and start time in postmaster.pid, and the checkpoint that pg_backup_start() made or the

@@ -201,6 +201,38 @@ TEST_F(RealFileBackup, HoldsWhatTheServersOwnHolds) {
   EXPECT_EQ(read.tablespaces[0].location, space.string());
 }
 
+// The server's own base backup is the judge here too.
+TEST_F(RealFileBackup, ADamagedPageIsNamedAndNoBackupIsMade) {
+  start();
+  server_.sql("CREATE TABLE t AS SELECT i FROM generate_series(1, 50000) i");
+  server_.sql("CHECKPOINT");
+  const auto path = server_.value("SELECT pg_relation_filepath('t')");
+  auto flip = [&] {  // of the third page
+    std::fstream file(server_.data() / path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::streamoff at = 2 * 8192 + 5000;
+    file.seekg(at);
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(at);
+    file.put(byte);
+    ASSERT_TRUE(file.flush());
+  };
+  EXPECT_GT(look().files.size(), 500u);
+  flip();
+  Seen seen;
+  EXPECT_THROW(take_base_backup(server_.config(), {}, seen, no_cancel()), Error);
+  try {
+    look();
+    ADD_FAILURE() << "the damaged page was taken for a good one";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::corrupt);
+    EXPECT_THAT(error.message(),
+                HasSubstr("1 page does not match its checksum: block 2 of " + path));
+    EXPECT_EQ(server_.value(error.hint().substr(error.hint().find("SELECT"))), "t");
+  }
+  flip();
+  EXPECT_GT(look().files.size(), 500u);
+}
+
 TEST_F(RealFileBackup, TablespacesComeBack) {
   start();
   RunningReceiver receiver(server_.config(), archive_);
