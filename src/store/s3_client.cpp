@@ -155,14 +155,18 @@ struct S3Client::Library {
         address(place, region),
         parallel(std::clamp<std::size_t>(place.memory.value / kS3Part.value, 2, 32)) {
     init_library();
-    make_network(place);
+    make_network();
+    make_tls(place);
+    make_credentials(place);
     make_client();
   }
   ~Library();
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  void make_network(const S3Location& place);
+  void make_network();
+  void make_tls(const S3Location& place);
+  void make_credentials(const S3Location& place);
   void make_client();
   // A signature over this body's SHA-256 (hex).
   aws_signing_config_aws signing(std::string_view digest) const;
@@ -172,7 +176,7 @@ struct S3Client::Library {
   }
 };
 
-void S3Client::Library::make_network(const S3Location& place) {
+void S3Client::Library::make_network() {
   loops.reset(aws_event_loop_group_new_default(allocator, kThreads, nullptr));
   if (!loops) failed("its threads");
   aws_host_resolver_default_options resolving{};
@@ -184,7 +188,10 @@ void S3Client::Library::make_network(const S3Location& place) {
   options.host_resolver = resolver.get();
   bootstrap.reset(aws_client_bootstrap_new(allocator, &options));
   if (!bootstrap) failed("the network");
+}
 
+void S3Client::Library::make_tls(const S3Location& place) {
+  if (!address.tls && place.ca.empty()) return;
   TlsOptions trust(allocator);
   if (!place.ca.empty() && aws_tls_ctx_options_override_default_trust_store_from_path(
                                &trust.value, nullptr, place.ca.c_str()) != AWS_OP_SUCCESS) {
@@ -194,10 +201,13 @@ void S3Client::Library::make_network(const S3Location& place) {
   }
   tls.reset(aws_tls_client_ctx_new(allocator, &trust.value));
   if (!tls) failed("TLS");
+}
 
+void S3Client::Library::make_credentials(const S3Location& place) {
   aws_credentials_provider_chain_default_options chain{};
   chain.bootstrap = bootstrap.get();
-  chain.tls_ctx = nullptr;  // of its own: AWS's services are not signed by `ca`
+  // AWS's services are not signed by `ca`; else certificates are read once, which takes a while.
+  chain.tls_ctx = place.ca.empty() ? tls.get() : nullptr;
   chain.profile_name_override = cursor(place.profile);
   chain.skip_environment_credentials_provider = !place.profile.empty();
   credentials.reset(aws_credentials_provider_new_chain_default(allocator, &chain));
@@ -208,7 +218,7 @@ void S3Client::Library::make_network(const S3Location& place) {
 
 void S3Client::Library::make_client() {
   aws_tls_connection_options connection{};
-  aws_tls_connection_options_init_from_ctx(&connection, tls.get());
+  if (address.tls) aws_tls_connection_options_init_from_ctx(&connection, tls.get());
   auto sign = signing("");
   aws_s3_client_config config{};
   config.region = cursor(region);
