@@ -84,6 +84,7 @@ struct Chunks::Impl {
   PackWriter writer;
   BufferPool contents{kBuffersKept, kUsual};
   WorkPool pool;
+  WorkPool reading;  // waits for the store, while the others work
   HashQueue hashing;
 
   Impl(Vault v, std::shared_ptr<PackIndex> i, ChunkOptions o)
@@ -93,6 +94,7 @@ struct Chunks::Impl {
         writer(v, {options.pack_size, options.threads > 0, options.clock, options.seed},
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
         pool(options.threads),
+        reading(options.threads),
         hashing(sha256_at_once() > 1 ? std::min(options.threads, 1u) : options.threads) {}
 
   // What was put later holds room of `hashing`, which hands it to `pool`.
@@ -285,7 +287,8 @@ struct Chunks::Impl {
         stored->pack = index->packs()[run.pack];
       }
       stored->offset = run.offset;
-      stored->read = pool.later<void>([this, stored = stored.get(), keep = stored,
+      stored->read = reading
+                         .later<void>([this, stored = stored.get(), keep = stored,
                                        length = run.length] { read_run(*stored, length); })
                          .share();
       const WantedChunk* before = nullptr;

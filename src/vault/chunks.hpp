@@ -27,7 +27,7 @@ struct ChunkRef {
 
 struct ChunkOptions {
   int zstd_level = 1;
-  // Of the pool that compresses and reads; others hash, and one writes packs. 0: none, all is done
+  // That compress and open; as many read, others hash, and one writes packs. 0: none, all is done
   // by the caller.
   unsigned threads = 4;
   ByteCount pack_size{64u << 20};  // a pack is written when it has that size; <= kMaxPack / 2
