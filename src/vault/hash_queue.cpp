@@ -6,6 +6,7 @@ namespace lifeboat::vault {
 namespace {
 
 constexpr ByteCount kAtOnce{16u << 20};
+constexpr ByteCount kEach{1u << 10};  // what a piece takes besides its content
 
 }  // namespace
 
@@ -23,7 +24,7 @@ void HashQueue::add(std::string bytes, Next next) {
     const auto digest = sha256(bytes);
     return next({std::move(bytes), digest, nullptr});
   }
-  auto room = take_room(bytes.size());
+  auto room = take_room(bytes.size() + kEach.value);
   {
     std::lock_guard lock(mutex_);
     if (threads_.size() < wanted_) threads_.emplace_back([this] { work(); });

@@ -19,7 +19,8 @@ namespace lifeboat::vault {
 // once (sha256_each), and handed on piece by piece. Thread-safe; in order when there is one thread.
 class HashQueue {
  public:
-  static constexpr ByteCount kUnderWay{24u << 20};  // of content, or one piece
+  // Of content, with what each piece takes besides; or one piece.
+  static constexpr ByteCount kUnderWay{24u << 20};
 
   struct Hashed {
     std::string bytes;
