@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <future>
+
 #include "base/error.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
+#include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -95,6 +98,28 @@ std::string older_good_point(const std::vector<ListedPoint>& points, const std::
   return out;
 }
 
+constexpr unsigned kReadAtOnce = 16;  // many points far away are waited for together
+
+// Neither: it was removed meanwhile.
+struct Listed {
+  std::optional<ListedPoint> point;
+  std::optional<UnfinishedPoint> unfinished;
+};
+Listed look_at(const Vault& vault, const std::string& name) {
+  ListedPoint listed{name.substr(kPrefix.size()), std::nullopt, ""};
+  try {
+    auto object = vault.store().get(name);
+    if (!object) return {};
+    auto decoded = decode(vault, listed.id, std::move(*object));
+    if (decoded.unfinished) return {std::nullopt, std::move(decoded.unfinished)};
+    listed.point = std::move(decoded.whole);
+  } catch (const Error& error) {
+    if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
+    listed.problem = error.what();
+  }
+  return {std::move(listed), std::nullopt};
+}
+
 }  // namespace
 
 std::string make_point_id(Clock& clock, Random& random) {
@@ -178,21 +203,19 @@ std::vector<ListedPoint> list_points(const Vault& vault) {
 }
 
 AllPoints list_all_points(const Vault& vault) {
+  std::vector<std::string> names;
+  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) { names.push_back(info.name); });
+  std::vector<std::future<Listed>> listed;
+  WorkPool pool(threads_for(vault.store(), kReadAtOnce));  // last: ends before what it works on
+  for (const auto& name : names) {
+    listed.push_back(pool.later<Listed>([&] { return look_at(vault, name); }));
+  }
   AllPoints out;
-  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) {
-    ListedPoint listed{info.name.substr(kPrefix.size()), std::nullopt, ""};
-    try {
-      auto object = vault.store().get(info.name);
-      if (!object) return;  // removed meanwhile
-      auto decoded = decode(vault, listed.id, std::move(*object));
-      if (decoded.unfinished) return out.unfinished.push_back(std::move(*decoded.unfinished));
-      listed.point = std::move(decoded.whole);
-    } catch (const Error& error) {
-      if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
-      listed.problem = error.what();
-    }
-    out.points.push_back(std::move(listed));
-  });
+  for (auto& future : listed) {
+    auto one = future.get();
+    if (one.unfinished) out.unfinished.push_back(std::move(*one.unfinished));
+    if (one.point) out.points.push_back(std::move(*one.point));
+  }
   return out;
 }
 

@@ -36,6 +36,36 @@ TEST_P(PointsTest, RoundTripAndOrder) {
   EXPECT_EQ(error_of([&] { read_point(vault, "none"); }).code(), Code::not_found);
 }
 
+// They are read several at a time.
+TEST_P(PointsTest, ManyAreListedInOrderEachAsItIs) {
+  std::vector<std::string> whole, open;
+  for (int i = 0; i < 90; ++i) {
+    const auto point = take(std::to_string(i));
+    whole.push_back(point.id);
+    if (i % 9 == 0) {
+      auto bytes = store.get(point_name(point.id)).value();
+      bytes.back() = static_cast<char>(bytes.back() ^ 1);
+      store.put(point_name(point.id), bytes);
+    }
+    if (i % 4 != 0) continue;
+    clock.advance(Millis(1));
+    open.push_back(make_point_id(clock, random));
+    open_point(vault, {open.back(), clock.now(), "", "host", "/state", 1, {}, ""});
+  }
+  const auto all = list_all_points(vault);
+  ASSERT_EQ(all.points.size(), whole.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_EQ(all.points[i].id, whole[i]);
+    EXPECT_EQ(all.points[i].point.has_value(), i % 9 != 0) << i;
+    EXPECT_EQ(all.points[i].problem.empty(), i % 9 != 0) << i;
+    if (all.points[i].point) {
+      EXPECT_EQ(all.points[i].point->label, std::to_string(i));
+    }
+  }
+  ASSERT_EQ(all.unfinished.size(), open.size());
+  for (std::size_t i = 0; i < open.size(); ++i) EXPECT_EQ(all.unfinished[i].id, open[i]);
+}
+
 TEST_P(PointsTest, AnIdIsNotWrittenTwice) {
   auto point = take("one");
   EXPECT_NO_THROW(write_point(vault, point));  // the same again: an answer was lost
