@@ -20,7 +20,8 @@ namespace {
 // One message after another keeps the processor waiting for itself: a round needs the one before.
 // Eight or sixteen at once do not, one in each 32 bits of AVX-512's registers (S. Gueron,
 // V. Krasnov, "Simultaneous Hashing of Multiple Messages", Journal of Information Security 3,
-// 2012). OpenSSL ends each message, and does those that are too few.
+// 2012). OpenSSL ends each message, and does those that are too few. (It has nothing like that for
+// others to call; libipsec-mb has, for messages up to 64 KiB.)
 constexpr std::size_t kWorthEight = 5;     // fewer messages are faster one by one
 constexpr std::size_t kWorthSixteen = 13;  // fewer are faster in eight lanes
 constexpr std::size_t kBlock = 64;
