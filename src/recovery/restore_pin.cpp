@@ -1,8 +1,9 @@
 #include "recovery/restore_pin.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
+
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/host.hpp"
@@ -15,6 +16,18 @@ constexpr const char* kJournaled = "pin";
 
 bool may_not_write(const Error& error) {
   return error.code() == Code::denied || error.code() == Code::refused;
+}
+
+// A pin counts so long after its last sign of life, if prune's lifeboat.yaml says what this one
+// does.
+Millis pin_life(const Config& config) {
+  const auto retention = config.retention.value_or(RetentionConfig{});
+  return std::max(retention.grace, retention.keep_for_resume);
+}
+
+double grace_hours(const Config& config) {
+  const auto grace = config.retention.value_or(RetentionConfig{}).grace;
+  return static_cast<double>(grace.count()) / 3'600'000;
 }
 
 // What prune does now is not seen there, and nothing can be written.
@@ -37,12 +50,10 @@ RestorePin::RestorePin(const Context& c, const vault::Vault& vault, const Plan& 
 RestorePin::~RestorePin() {
   alive_.reset();
   if (released_ || !written_) return;
-  const auto retention = c_.config.retention.value_or(RetentionConfig{});
-  const auto life = std::max(retention.grace, retention.keep_for_resume);
   c_.reporter.note(fmt::format(
       "this restore is not finished: prune keeps point {} for it until {}. --resume goes on with "
       "it; `lifeboat prune --unpin {}` gives it up",
-      pin_.point.id, to_string(c_.clock.now() + life.count()), pin_.point.id));
+      pin_.point.id, to_string(pin_.alive_at() + pin_life(c_.config).count()), pin_.point.id));
 }
 
 void RestorePin::release() {
@@ -67,17 +78,15 @@ bool RestorePin::take_up(const std::string& id) {
     return false;
   }
   if (!kept->pin->revoked) {
+    pin_ = *kept->pin;
     try {
-      written_ = vault::renew_pin(vault_, id, ::getpid(), c_.clock.now());
+      written_ = renew();
     } catch (const Error& error) {
       if (error.code() == Code::cancelled) throw;
-      spdlog::warn("pin {}: no sign of life could be given: {}", id, error.what());
       written_ = true;  // it is there, and may be renewed later
+      tell_silent(error);
     }
-    if (written_) {
-      pin_ = std::move(*kept->pin);
-      return true;
-    }
+    if (written_) return true;
     kept = vault::read_pin(vault_, id);
   }
   lost_ = kept && kept->pin ? "point " + plan_.point + " " + vault::describe(*kept->pin)
@@ -134,25 +143,55 @@ bool RestorePin::write() {
 }
 
 void RestorePin::tell_unpinned(const Error& error) const {
-  const auto grace = c_.config.retention.value_or(RetentionConfig{}).grace;
   c_.reporter.note(fmt::format(
       "WARNING: point {} could not be pinned, so prune does not know of this restore and may drop "
       "the point under it. When it does, all can be read for its grace period still ({:.3g} h by "
-      "this "
-      "lifeboat.yaml), and is deleted then: let no prune run until the restore has ended, if it "
-      "may take longer. Why: {}{}",
-      pin_.point.id, static_cast<double>(grace.count()) / 3'600'000, error.what(),
-      may_not_write(error) ? "; who restores needs to write below pins/" : ""));
+      "this lifeboat.yaml), and is deleted then: let no prune run until the restore has ended, if "
+      "it may take longer. Why: {}{}",
+      pin_.point.id, grace_hours(c_.config), error.what(),
+      may_not_write(error) ? "; who restores needs to write below pins/: given that meanwhile, it "
+                             "pins the point then"
+                           : ""));
 }
 
-// False: nothing is left to be done.
+// Once, until a sign can be given again.
+void RestorePin::tell_silent(const Error& error) {
+  if (std::exchange(silent_, true)) return;
+  c_.reporter.note(fmt::format(
+      "WARNING: this restore cannot tell the vault that it goes on, and after {} prune takes it "
+      "for dead and may drop point {} under it. What it needs is deleted a grace period later "
+      "({:.3g} h; both by this lifeboat.yaml). {}; it is tried again and again. Else let no prune "
+      "run from then on until the restore has ended. Why: {}",
+      to_string(pin_.alive_at() + pin_life(c_.config).count()), pin_.point.id,
+      grace_hours(c_.config),
+      may_not_write(error) ? "Give these credentials the right to write below pins/ again"
+                           : "See to it that the vault can be written",
+      error.what()));
+}
+
+// False: the pin was revoked, or is gone.
+bool RestorePin::renew() {
+  const auto now = c_.clock.now();
+  if (!vault::renew_pin(vault_, pin_.id, ::getpid(), now)) return false;
+  pin_.renewed = now;
+  return true;
+}
+
+// False: nothing is left to be done. Who may not write tries on: the right may come, and a pin that
+// was revoked meanwhile is seen by reading it.
 bool RestorePin::beat() {
   try {
-    if (!written_) return pin_late();
-    if (vault::renew_pin(vault_, pin_.id, ::getpid(), c_.clock.now())) return true;
+    if (!written_) pin_late();
+    if (renew()) {
+      if (std::exchange(silent_, false)) {
+        c_.reporter.note("prune knows again that point " + pin_.point.id + " is being restored");
+      }
+      return true;
+    }
   } catch (const Error& error) {
-    if (may_not_write(error)) return false;
-    throw;
+    if (!may_not_write(error)) throw;
+    if (written_) tell_silent(error);
+    return true;
   }
   auto now = vault::read_pin(vault_, pin_.id);
   c_.reporter.note(fmt::format(
@@ -164,13 +203,12 @@ bool RestorePin::beat() {
 }
 
 // The store did not take it at first.
-bool RestorePin::pin_late() {
+void RestorePin::pin_late() {
   vault::write_pin(vault_, pin_);
   written_ = true;
   const bool there = vault_.store().stat(vault::point_name(pin_.point.id)).has_value();
   c_.reporter.note("point " + pin_.point.id +
                    (there ? " is pinned now" : " was dropped by prune before it was pinned"));
-  return true;
 }
 
 nlohmann::json pin_json(const vault::Pin& pin) {

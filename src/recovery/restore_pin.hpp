@@ -14,7 +14,8 @@ class Journal;
 
 // Keeps what a restore reads from being pruned (docs/prune.md): a pin in the vault, with signs of
 // life. It stays when the restore fails or is killed, so that it can be gone on with: for
-// retention's keep_for_resume. A store that refuses it does not stop the restore: that is told.
+// retention's keep_for_resume. A store that refuses it, then or later, does not stop the restore:
+// that is told, and tried again with each sign of life.
 class RestorePin {
  public:
   // Takes up the pin that an earlier call of the plan has left (the journal knows it), else pins
@@ -34,16 +35,20 @@ class RestorePin {
   void begin(Journal& journal);
   void look(const std::string& why_gone);
   bool write();
+  bool renew();
   bool beat();
-  bool pin_late();
+  void pin_late();
   void tell_unpinned(const Error& error) const;
+  void tell_silent(const Error& error);
 
   const Context& c_;
   vault::Vault vault_;
   const Plan& plan_;
   vault::Pin pin_;
-  std::string lost_;      // why an earlier pin counts no more
-  bool written_ = false;  // of the thread of alive_, while there is one
+  std::string lost_;  // why an earlier pin counts no more
+  // Of the thread of alive_, while there is one; the pin's last sign of life, too.
+  bool written_ = false;
+  bool silent_ = false;  // and it was told that no sign can be given
   bool released_ = false;
   std::optional<Heartbeat> alive_;
 };

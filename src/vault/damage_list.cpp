@@ -12,24 +12,19 @@ std::string next_step(const Damage& damage) {
   if (damage.kind == "pack") {
     if (damage.points.empty()) {
       return "nothing is lost: no point needs what is damaged, or another pack has it whole. "
-             "Backups "
-             "do not rely on this one; prune removes it when nothing else of it is needed";
+             "Backups do not rely on this one; prune removes it when nothing else of it is needed";
     }
     return "run `lifeboat backup`: what its source still has, unchanged, is stored anew, and heals "
-           "these "
-           "points "
-           "too; or put the object back from a replica of the vault; then `lifeboat verify "
-           "--data`. "
-           "To give a point up: `lifeboat prune --drop " +
+           "these points too; or put the object back from a replica of the vault; then `lifeboat "
+           "verify --data`. To give a point up: `lifeboat prune --drop " +
            some + "`";
   }
   if (damage.points.empty()) {
     return "nothing is lost: no point needs the range, or another object holds it whole";
   }
   return "take a new point now (`lifeboat backup`): it needs nothing of this range. With the "
-         "points "
-         "that do, recover to before it, or while the source still has it; or put the object back "
-         "from a replica of the vault";
+         "points that do, recover to before it, or while the source still has it; or put the "
+         "object back from a replica of the vault";
 }
 
 }  // namespace

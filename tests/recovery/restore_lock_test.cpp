@@ -6,18 +6,10 @@
 
 #include "base/error.hpp"
 #include "recovery/restore_session.hpp"
+#include "restore_fixture.hpp"
 
 namespace lifeboat::recovery {
 namespace {
-
-class Silent : public Reporter {
- public:
-  void step_begins(const std::string&, const std::string&) override {}
-  void step_ends(const std::string&, double) override {}
-  void progress(std::string_view, std::uint64_t, std::uint64_t, std::string_view) override {}
-  void note(const std::string& text) override { notes.push_back(text); }
-  std::vector<std::string> notes;
-};
 
 class Locks : public testing::Test {
  protected:
@@ -29,7 +21,7 @@ class Locks : public testing::Test {
   Config config;
   Random random{1};
   Cancel cancel;
-  Silent reporter;
+  Notes reporter;
   Context context{config, Clock::real(), random, cancel, reporter};
 };
 
@@ -48,16 +40,16 @@ TEST_F(Locks, ARestoreWaitsForAPointAndSaysSo) {
   EXPECT_TRUE(RestoreLock::for_point(config)) << "points do not keep each other out here";
   cancel.request();
   EXPECT_THROW(RestoreLock::for_restore(context), Error);
-  EXPECT_EQ(reporter.notes.size(), 1u);
+  EXPECT_EQ(reporter.all().size(), 1u);
 }
 
 TEST_F(Locks, OneHoldAtATime) {
   {
     const auto hold = HoldLock::take(context);
-    EXPECT_TRUE(reporter.notes.empty());
+    EXPECT_TRUE(reporter.all().empty());
     cancel.request();
     EXPECT_THROW(HoldLock::take(context), Error);
-    EXPECT_EQ(reporter.notes.size(), 1u);
+    EXPECT_EQ(reporter.all().size(), 1u);
   }
   EXPECT_NO_THROW(HoldLock::take(context));
 }

@@ -71,7 +71,8 @@ inline std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
   return info.param == Kind::plain ? "Plain" : "Encrypted";
 }
 // Runs the tests of a suite, written as TEST_P, on a plain vault and on an encrypted one.
-#define LIFEBOAT_ON_BOTH_KINDS(suite) INSTANTIATE_TEST_SUITE_P(Vault, suite, kKinds, kind_name)
+#define LIFEBOAT_ON_BOTH_KINDS(suite) \
+  INSTANTIATE_TEST_SUITE_P(Vault, suite, lifeboat::vault::kKinds, lifeboat::vault::kind_name)
 
 inline Vault make_vault(Kind kind, store::ObjectStore& store, Clock& clock, Random& random) {
   return kind == Kind::plain ? Vault::create(store, clock, random)
