@@ -3,7 +3,6 @@
 with all the rights of the bucket's owner, after whom everything comes back as it was."""
 
 import datetime
-import os
 import time
 import unittest
 import xml.etree.ElementTree
@@ -40,11 +39,6 @@ class LockedVault(S3Case):
     def setUp(self):
         super().setUp()
         self.bucket = self.server["locked_bucket"]
-
-    def become(self, name):
-        key = self.server["identities"].get(name, self.server)
-        os.environ["AWS_ACCESS_KEY_ID"] = key["access_key"]
-        os.environ["AWS_SECRET_ACCESS_KEY"] = key["secret_key"]
 
     def write_locking_config(self, s3="", more="", bucket=None, **changes):
         text = harness.config_text(self.info(), self.folder, ["postgres"],

@@ -53,6 +53,12 @@ class S3Case(unittest.TestCase):
     def info(self):
         return self.stack.info()
 
+    def become(self, name):
+        """One of the stack's identities; else the bucket's owner."""
+        key = self.server["identities"].get(name, self.server)
+        os.environ["AWS_ACCESS_KEY_ID"] = key["access_key"]
+        os.environ["AWS_SECRET_ACCESS_KEY"] = key["secret_key"]
+
     def write_config(self, bucket=None, endpoint=None):
         text = harness.config_text(self.info(), self.folder, ["postgres"],
                                    vault=f"s3://{bucket or self.server['bucket']}/backups/one")
