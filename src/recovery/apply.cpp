@@ -1,14 +1,17 @@
 #include "recovery/apply.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "recovery/restore_lock.hpp"
+#include "recovery/restore_logs.hpp"
 #include "recovery/restore_session.hpp"
 
 namespace lifeboat::recovery {
@@ -63,13 +66,52 @@ void check_plan(const vault::Vault& vault, const Plan& plan) {
   }
 }
 
+void forget_plan(const Config& config, const std::string& id) {
+  std::filesystem::remove(plan_path(config, id));
+  std::filesystem::remove(journal_path(config, id));
+}
+
+// The pin is there: what the plan read of the logbook before stays from now on, if it is still
+// there. A plan that does not hold any more, and of which nothing is done, is given up, so that the
+// same command makes another one.
+void check_logs(RestoreSession& s, RestoreLogs& logs, bool touched) {
+  const auto gone = logs.gone();
+  if (gone.empty()) return;
+  if (!touched) {
+    s.pin.release();
+    forget_plan(s.context.config, s.plan.id);
+  }
+  throw Error(
+      Code::conflict, "plan " + s.plan.id,
+      fmt::format("does not hold any more, prune took since it was made what it reads of the "
+                  "logbook: {}",
+                  fmt::join(gone, "; ")),
+      touched
+          ? fmt::format("begin anew with what is there: remove {}, restore into emptied targets "
+                        "or with --overwrite; or choose a later point (`lifeboat points`)",
+                        plan_path(s.context.config, s.plan.id).string())
+          : "nothing was touched: plan anew (`lifeboat restore` again, or `lifeboat plan`), or "
+            "choose a later point (`lifeboat points`)");
+}
+
+// Too late for an error: what was read before it went is all right.
+void tell_gone(RestoreSession& s, RestoreLogs& logs) {
+  for (const auto& gone : logs.gone()) {
+    s.notes.push_back("WARNING: while this restore read the logbook, prune took of it: " + gone +
+                      ". Look whether all came back");
+    s.context.reporter.note(s.notes.back());
+  }
+}
+
 }  // namespace
 
 ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis wait_limit) {
   check_plan(vault, plan);
   auto alone = RestoreLock::for_restore(c);
+  bool touched = std::filesystem::exists(plan_path(c.config, plan.id));
   save_plan(c.config, plan);
   RestoreSession session(c, vault, plan, wait_limit);
+  RestoreLogs logs(session.vault, plan, session.point);
   ApplyResult result;
   for (const auto& planned : plan.steps) {
     c.cancel.check();
@@ -77,11 +119,13 @@ ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis
       result.steps.push_back({planned.name, 0, true});
       continue;
     }
+    check_logs(session, logs, std::exchange(touched, true));
     auto begun = c.clock.steady();
     step(c, planned.name, planned.title, [&] { kSteps.at(planned.name)(session); });
     session.journal.mark_done(planned.name);
     result.steps.push_back({planned.name, seconds_between(begun, c.clock.steady()), false});
   }
+  tell_gone(session, logs);
   session.journal.mark_done("all");
   session.pin.release();
   result.notes = session.notes;

@@ -210,6 +210,11 @@ Plan make_plan(const Context& c, const vault::Vault& vault, const PlanRequest& r
   return plan;
 }
 
+bool follows_logs(const Plan& plan) {
+  return plan.stores.contains(Store::kafka) || plan.stores.contains(Store::clickhouse) ||
+         (plan.stores.contains(Store::postgres) && !plan.point_only);
+}
+
 nlohmann::json to_json(const Plan& plan) {
   nlohmann::json out = {{"version", kPlanVersion},  {"id", plan.id},
                         {"made", plan.made.value},  {"vault", plan.vault_id},

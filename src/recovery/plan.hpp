@@ -71,6 +71,9 @@ std::vector<PlannedStep> steps_for(const std::set<Store>& stores, bool clickhous
                                    bool kafka_lives, bool fill = false,
                                    KafkaWay kafka = KafkaWay::produce);
 
+// It reads the logs beyond what makes the point's snapshots consistent.
+bool follows_logs(const Plan& plan);
+
 nlohmann::json to_json(const Plan& plan);
 Plan plan_from_json(const nlohmann::json& json);  // Error(corrupt), Error(unsupported)
 std::string describe(const Plan& plan);           // for people

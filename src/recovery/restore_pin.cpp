@@ -98,7 +98,7 @@ bool RestorePin::take_up(const std::string& id) {
 void RestorePin::begin(Journal& journal) {
   look(lost_);
   pin_.id = vault::make_pin_id(c_.clock, c_.random);
-  pin_.follows = !plan_.point_only;
+  pin_.follows = follows_logs(plan_);
   pin_.created = c_.clock.now();
   pin_.host = host_name();
   pin_.folder = c_.config.state.string();

@@ -14,6 +14,7 @@
 #include "recovery/fill.hpp"
 #include "recovery/history.hpp"
 #include "recovery/log_names.hpp"
+#include "vault/prune_word.hpp"
 #include "zookeeper/kafka_nodes.hpp"
 #include "zookeeper/tree.hpp"
 
@@ -55,9 +56,9 @@ void refuse_consumers(const Context& c, kafka::Admin& admin, const std::string& 
 }
 
 // True: something is to come from the logbook.
-bool foresee_fill(const Context& c, const vault::Vault& vault, const ClickHouseCut& cut,
+bool foresee_fill(const Context& c, const vault::Logbook& logbook, const ClickHouseCut& cut,
                   bool accept_loss, std::vector<std::string>& warnings) {
-  const auto missing = missing_ranges(c, load_history(vault), cut);
+  const auto missing = missing_ranges(c, logbook, cut);
   std::vector<std::string> lost;
   for (const auto& range : missing) {
     warnings.push_back(
@@ -106,47 +107,61 @@ void foresee_cut(const Context& c, const ClickHouseDocument& document,
   }
 }
 
-// True: the WAL that follows the point's own was pruned.
-bool foresee_postgres(const vault::Vault& vault, const vault::RecoveryPoint& point,
-                      const Plan& plan, std::vector<std::string>& warnings) {
+// True: of the WAL that follows the point's own something was pruned.
+bool wal_is_pruned(const vault::RecoveryPoint& point, const vault::PrunedLogs& decided,
+                   const vault::Logbook& logbook) {
   vault::RecoveryPoint postgres;
   postgres.stores["postgres"] = point.stores.at("postgres");
-  const auto logbook = vault::Logbook::load(vault);
-  bool pruned = false;
-  for (const auto& start : vault::logs_of(postgres)) {
+  const auto starts = vault::logs_of(postgres);
+  return std::any_of(starts.begin(), starts.end(), [&](const auto& start) {
     const vault::Ranges later{{start.until.value_or(start.position), vault::kLastPosition}};
-    pruned = pruned || !vault::subtract(later, logbook.left(start.log)).empty();
-  }
-  if (!pruned) return false;
-  if (plan.to) {
-    throw Error(Code::refused, "point " + point.id,
-                "PostgreSQL can be brought back to this point itself, and not to a later time: it "
-                "lies before the window that `retention: {keep_logbook: …}` keeps of the logbook",
-                "leave --to away, or choose a later point (`lifeboat points`)");
-  }
-  warnings.push_back(
-      "PostgreSQL comes back as it was when the point was taken: the WAL that follows was pruned");
-  return true;
+    const auto* left = decided.left_of(start.log);
+    return !vault::subtract(later, logbook.left(start.log)).empty() ||
+           (left != nullptr && !vault::subtract(later, *left).empty());
+  });
+}
+
+void refuse_later_time(const vault::RecoveryPoint& point, const Plan& plan) {
+  if (!plan.to) return;
+  throw Error(Code::refused, "point " + point.id,
+              "PostgreSQL can be brought back to this point itself, and not to a later time: it "
+              "lies before the window that `retention: {keep_logbook: …}` keeps of the logbook",
+              "leave --to away, or choose a later point (`lifeboat points`)");
 }
 
 // Where topics begin of which the logbook does not hold all any more.
-void foresee_pruned(const ChosenTopic& chosen, std::vector<std::string>& warnings) {
-  std::vector<std::string> begins;
+void foresee_pruned(const ChosenTopic& chosen, const vault::PrunedLogs& decided,
+                    const vault::PrunedLogs& pruned, std::vector<std::string>& told) {
+  std::map<PartitionId, std::string> begins;
+  for (const auto* gone : {&decided, &pruned}) {
+    for (const auto& [name, _] : gone->logs()) {
+      const auto log = parse_kafka_log(name);
+      if (log && log->topic == chosen.topic.name && log->topic_id == chosen.topic.topic_id)
+        begins[log->partition] = fmt::format("{} not at all", log->partition);
+    }
+  }
   for (const auto& summary : chosen.summaries) {
-    if (!summary.pruned) continue;
-    const auto log = *parse_kafka_log(summary.log);
-    begins.push_back(fmt::format("{} from offset {} on", log.partition, summary.first));
+    const auto partition = parse_kafka_log(summary.log)->partition;
+    const auto* left = decided.left_of(summary.log);
+    begins.erase(partition);
+    if (!summary.pruned && left == nullptr) continue;
+    vault::Ranges there{{summary.first, summary.next}};
+    if (left != nullptr) there = vault::intersect(there, *left);
+    begins[partition] = there.empty()
+                            ? fmt::format("{} not at all", partition)
+                            : fmt::format("{} from offset {} on", partition, there.front().from);
   }
   if (begins.empty()) return;
-  warnings.push_back(
+  std::vector<std::string> parts;
+  for (auto& [_, part] : begins) parts.push_back(std::move(part));
+  told.push_back(
       fmt::format("topic {}: what lay before the logbook's window was pruned; "
                   "partition {}",
-                  chosen.topic.name, fmt::join(begins, ", ")));
+                  chosen.topic.name, fmt::join(parts, ", ")));
 }
 
 void foresee_kafka(const vault::Vault& vault, const vault::RecoveryPoint& point,
-                   std::vector<std::string>& warnings) {
-  auto logbook = load_history(vault);
+                   const vault::Logbook& logbook, std::vector<std::string>& warnings) {
   for (const auto& damaged : logbook.damaged()) {
     warnings.push_back(fmt::format("the logbook is damaged: {}", damaged.error.what()));
   }
@@ -156,7 +171,6 @@ void foresee_kafka(const vault::Vault& vault, const vault::RecoveryPoint& point,
           "topic {} was made after the point: its configuration is not known, defaults are used",
           chosen.topic.name));
     }
-    foresee_pruned(chosen, warnings);
     for (const auto& log : chosen.logs) {
       for (const auto& hole : logbook.coverage(log_name(log)).holes) {
         if (hole.pruned) continue;
@@ -263,14 +277,20 @@ Foreseen foresee(const Context& c, const vault::Vault& vault, const vault::Recov
                  const Plan& plan) {
   Foreseen out;
   auto& warnings = out.warnings;
-  if (plan.stores.contains(Store::postgres)) {
-    out.point_only = foresee_postgres(vault, point, plan, warnings);
-  }
-  if (plan.stores.contains(Store::kafka)) foresee_kafka(vault, point, warnings);
-  if (plan.stores.contains(Store::clickhouse) && !plan.stores.contains(Store::kafka)) {
-    const auto document = clickhouse_document_from_json(point.stores.at("clickhouse"));
-    foresee_cut(c, document, warnings);
-    out.fill = foresee_fill(c, vault, document.cut, plan.accept_loss, warnings);
+  if (follows_logs(plan)) {
+    const auto decided = vault::decided_logs(vault);
+    const auto logbook = load_logs(vault, plan);
+    const auto logs = foresee_logs(vault, point, plan, decided, logbook);
+    if (logs.point_only) refuse_later_time(point, plan);
+    out.point_only = logs.point_only;
+    warnings = logs.pruned;
+    if (plan.stores.contains(Store::kafka)) {
+      foresee_kafka(vault, point, logbook, warnings);
+    } else if (plan.stores.contains(Store::clickhouse)) {
+      const auto document = clickhouse_document_from_json(point.stores.at("clickhouse"));
+      foresee_cut(c, document, warnings);
+      out.fill = foresee_fill(c, logbook, document.cut, plan.accept_loss, warnings);
+    }
   }
   if (plan.stores.contains(Store::zookeeper) && c.config.kafka &&
       !plan.stores.contains(Store::kafka)) {
@@ -282,6 +302,30 @@ Foreseen foresee(const Context& c, const vault::Vault& vault, const vault::Recov
     warnings.push_back("keep producers away from Kafka until its batches are restored");
   }
   return out;
+}
+
+ForeseenLogs foresee_logs(const vault::Vault& vault, const vault::RecoveryPoint& point,
+                          const Plan& plan, const vault::PrunedLogs& decided,
+                          const vault::Logbook& logbook) {
+  ForeseenLogs out;
+  if (plan.stores.contains(Store::postgres) && wal_is_pruned(point, decided, logbook)) {
+    out.point_only = true;
+    out.pruned.push_back(
+        "PostgreSQL comes back as it was when the point was taken: the WAL that follows was "
+        "pruned");
+  }
+  if (!plan.stores.contains(Store::kafka)) return out;
+  const auto pruned = vault::read_pruned(vault).logs;
+  for (const auto& chosen : choose_logs(logbook, read_kafka_document(vault, point))) {
+    foresee_pruned(chosen, decided, pruned, out.pruned);
+  }
+  return out;
+}
+
+vault::Logbook load_logs(const vault::Vault& vault, const Plan& plan) {
+  const bool postgres_alone =
+      !plan.stores.contains(Store::kafka) && !plan.stores.contains(Store::clickhouse);
+  return postgres_alone ? vault::Logbook::load(vault) : load_history(vault);
 }
 
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point) {

@@ -6,6 +6,7 @@
 #include "recovery/kafka_document.hpp"
 #include "recovery/plan.hpp"
 #include "vault/logbook.hpp"
+#include "vault/pruned_logs.hpp"
 
 // What a restore would run into, and what it can be expected to bring back.
 namespace lifeboat::recovery {
@@ -27,6 +28,18 @@ struct Foreseen {
 // the plan does not accept that), the topics are others, somebody consumes.
 Foreseen foresee(const Context& context, const vault::Vault& vault,
                  const vault::RecoveryPoint& point, const Plan& plan);
+
+// What was pruned of the logs that the plan reads, or is decided to be (`decided`, read before the
+// logbook was loaded). A sentence each, always the same for the same.
+struct ForeseenLogs {
+  std::vector<std::string> pruned;
+  bool point_only = false;
+};
+ForeseenLogs foresee_logs(const vault::Vault& vault, const vault::RecoveryPoint& point,
+                          const Plan& plan, const vault::PrunedLogs& decided,
+                          const vault::Logbook& logbook);
+// The logbook as foresee_logs() wants it.
+vault::Logbook load_logs(const vault::Vault& vault, const Plan& plan);
 
 // The point's documents.
 KafkaDocument read_kafka_document(const vault::Vault& vault, const vault::RecoveryPoint& point);

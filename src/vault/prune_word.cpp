@@ -156,4 +156,12 @@ PrunedLogs condemned_logs(const Vault& vault) {
   return out;
 }
 
+PrunedLogs decided_logs(const Vault& vault) {
+  PrunedLogs out;
+  for (const auto& listed : list_words(vault)) {
+    if (listed.word && listed.word->decided) out.narrow(listed.word->logs);
+  }
+  return out;
+}
+
 }  // namespace lifeboat::vault

@@ -61,6 +61,8 @@ std::set<std::string> condemned_packs(const Vault& vault, const std::string& exc
 // The same of logs: what is left of them when all that is named is pruned. Of a word that cannot be
 // read nothing is known: its logs are pruned by whoever could.
 PrunedLogs condemned_logs(const Vault& vault);
+// Of what is decided alone: nobody takes that back, whoever needs it now.
+PrunedLogs decided_logs(const Vault& vault);
 
 std::string word_name(const std::string& id);  // prune/<id>
 

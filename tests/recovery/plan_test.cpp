@@ -63,6 +63,20 @@ TEST(Steps, ALivingClickHouseIsKeptAwayFromARestoredKafka) {
   EXPECT_EQ(std::count(without.begin(), without.end(), "kafka-hold-clickhouse"), 0);
 }
 
+TEST(Plans, OnlyPostgresAsThePointHasItNeedsNoLogs) {
+  Plan plan;
+  plan.stores = {Store::postgres};
+  EXPECT_TRUE(follows_logs(plan));
+  plan.point_only = true;
+  EXPECT_FALSE(follows_logs(plan));
+  plan.stores.insert(Store::zookeeper);
+  EXPECT_FALSE(follows_logs(plan));
+  plan.stores.insert(Store::kafka);
+  EXPECT_TRUE(follows_logs(plan));
+  plan.stores = {Store::clickhouse};
+  EXPECT_TRUE(follows_logs(plan));
+}
+
 TEST(Steps, BrokersAreStoppedBeforeAnEmptyZooKeeperStarts) {
   auto order = names(steps_for({Store::zookeeper}, true, true));
   EXPECT_LT(at(order, "zookeeper-hold-clickhouse"), at(order, "zookeeper-brokers-stopped"));
