@@ -13,6 +13,7 @@ namespace lifeboat::recovery {
 namespace {
 
 constexpr const char* kJournaled = "pin";
+constexpr const char* kSeen = "pin_seen";  // the same id, once its point was seen after it
 
 bool may_not_write(const Error& error) {
   return error.code() == Code::denied || error.code() == Code::refused;
@@ -42,6 +43,7 @@ RestorePin::RestorePin(const Context& c, const vault::Vault& vault, const Plan& 
     : c_(c), vault_(vault), plan_(plan) {
   const auto kept = journal.data().value(kJournaled, std::string());
   if (kept.empty() || !take_up(kept)) begin(journal);
+  if (written_) see_point(journal);
   if (written_ || !reads_the_past(c_.config)) {
     alive_.emplace(c_.config, "the restore of point " + pin_.point.id, [this] { return beat(); });
   }
@@ -94,7 +96,6 @@ bool RestorePin::take_up(const std::string& id) {
   return false;
 }
 
-// First the pin, then the look at the point.
 void RestorePin::begin(Journal& journal) {
   look(lost_);
   pin_.id = vault::make_pin_id(c_.clock, c_.random);
@@ -106,13 +107,20 @@ void RestorePin::begin(Journal& journal) {
   pin_.plan = plan_.id;
   journal.data()[kJournaled] = pin_.id;
   journal.save();
-  if (!write()) return;
+  write();
+}
+
+// First the pin, then the look at the point: also when the one who wrote it was killed in between.
+void RestorePin::see_point(Journal& journal) {
+  if (journal.data().value(kSeen, std::string()) == pin_.id) return;
   try {
     look("prune dropped it just now");
   } catch (const Error& error) {
     if (error.code() == Code::not_found) release();
     throw;
   }
+  journal.data()[kSeen] = pin_.id;
+  journal.save();
   if (!lost_.empty()) c_.reporter.note(lost_ + ". The point is still there, and pinned anew");
 }
 
@@ -129,9 +137,8 @@ void RestorePin::look(const std::string& why_gone) {
   }
 }
 
-// False: the store does not take it.
-bool RestorePin::write() {
-  if (reads_the_past(c_.config)) return false;
+void RestorePin::write() {
+  if (reads_the_past(c_.config)) return;
   try {
     vault::write_pin(vault_, pin_);
     written_ = true;
@@ -139,7 +146,6 @@ bool RestorePin::write() {
     if (error.code() == Code::cancelled) throw;
     tell_unpinned(error);
   }
-  return written_;
 }
 
 void RestorePin::tell_unpinned(const Error& error) const {

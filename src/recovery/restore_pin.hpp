@@ -33,8 +33,9 @@ class RestorePin {
  private:
   bool take_up(const std::string& id);
   void begin(Journal& journal);
+  void see_point(Journal& journal);
   void look(const std::string& why_gone);
-  bool write();
+  void write();
   bool renew();
   bool beat();
   void pin_late();

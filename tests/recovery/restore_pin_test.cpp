@@ -121,6 +121,30 @@ TEST_P(RestorePins, RightsThatComeLaterPinThePointThen) {
   EXPECT_TRUE(vault::list_pins(vault).empty());
 }
 
+// The pin was written when the point was gone already, and its restore was killed before it looked.
+TEST_P(RestorePins, OneThatWasKilledBeforeItLookedLooksWhenItIsGoneOnWith) {
+  take({"b"});
+  struct Killed {};
+  class Killer : public store::AroundStore {
+   public:
+    using AroundStore::AroundStore;
+
+   private:
+    void around(store::Call& call, const Answer&, const std::function<void()>& pass_on) override {
+      pass_on();
+      if (call.op == store::Op::put_if_absent) throw Killed{};
+    }
+  } dies(store);
+  Journal journal(config, plan.id);
+  vault::Sleeper slow(dies, store::Op::put_if_absent, "pins/");
+  slow.meanwhile = [&] { EXPECT_EQ(prune_now().dropped, std::vector<std::string>{point}); };
+  EXPECT_THROW(RestorePin(context, open(slow), plan, journal), Killed);
+  EXPECT_EQ(pin_now().point.id, point);
+  const auto error = vault::error_of([&] { RestorePin(context, vault, plan, journal); });
+  EXPECT_EQ(error.code(), Code::not_found);
+  EXPECT_TRUE(vault::list_pins(vault).empty());
+}
+
 LIFEBOAT_ON_BOTH_KINDS(RestorePins);
 
 }  // namespace
