@@ -192,11 +192,13 @@ class Pruner {
   }
 
   // [5] Whoever is open after the word was written may not know it. False: somebody else was faster
-  // with this word, and goes on with it.
+  // with this word, and goes on with it; or a point cannot be read now, and may be open.
   bool settle(ListedWord& seen) {
+    const auto all = list_all_points(vault_);
+    if (!all_known(all)) return false;
     auto word = *seen.word;
     word.suspects.emplace();
-    for (const auto& one : list_all_points(vault_).unfinished) {
+    for (const auto& one : all.unfinished) {
       if (!one.revoked) word.suspects->points.push_back(one.id);
     }
     word.suspects->since = clock_.now();

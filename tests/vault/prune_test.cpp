@@ -2,6 +2,7 @@
 #include "vault/prune.hpp"
 
 #include "prune_fixture.hpp"
+#include "store/fault_store.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -120,6 +121,25 @@ TEST_P(PruneTest, ABackupThatStallsIsRevoked) {
   EXPECT_NE(error.message().find("pruner"), std::string::npos) << error.message();
   expect_whole();
   EXPECT_EQ(withdraw_point(vault, slow.point.id, clock.now()), Revoked::before);
+}
+
+// A point whose bytes came cut may be one that is open: who does not know it would revoke nobody.
+TEST_P(PruneTest, APointThatCannotBeReadWhenSuspectsAreListed) {
+  take({"a"});
+  take({"b"});
+  clock.advance(kGrace * 2);
+  Backup slow(vault, clock, random);
+  slow.save({"a"});
+  store::FaultStore cut(store, 1, {});
+  Sleeper pruner(cut, store::Op::put_if_absent, "prune/");
+  pruner.meanwhile = [&] { cut.spoil(point_name(slow.point.id), store::Fault::truncated_body); };
+  const auto report = prune(open(pruner), options(), clock, random, cancel);
+  EXPECT_FALSE(pruner.meanwhile);
+  EXPECT_EQ(report.problems.size(), 1u);
+  ASSERT_EQ(list_words(vault).size(), 1u);
+  EXPECT_FALSE(list_words(vault)[0].word->suspects);
+  prune_now();
+  EXPECT_EQ(list_words(vault)[0].word->suspects->points, std::vector{slow.point.id});
 }
 
 // As long as it gives signs of life it is waited for, however long it takes.
