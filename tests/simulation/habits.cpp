@@ -26,6 +26,11 @@ Habits::Habits(Random& chance) {
     keepers = one_of(1, 2);
     if (one_of(0, 1) == 0) window = one_of(1, 4) * kGrace;
   }
+  if (one_of(0, 3) == 0) {
+    restorers = one_of(1, 2);
+    readers = 0;
+    pin_life = one_of(1, 6) * kGrace;
+  }
   if (one_of(0, 4) == 0) {
     // The locks of one half end while all go on.
     bool is_short = one_of(0, 1) == 0;
@@ -34,6 +39,19 @@ Habits::Habits(Random& chance) {
     // A clock that is off by days locks for days less: nothing can be said of that.
     if (clocks == Clocks::stepping) clocks = Clocks::off;
   }
+}
+
+void Habits::be_about_pins() {
+  writers = 2;
+  pruners = 3;
+  restorers = 2;
+  readers = verifiers = archivers = keepers = 0;
+  window = retain = Millis(0);
+  keep_last = 1;
+  lives = 4;
+  weather = 0;
+  between = kGrace;
+  keeps_proofs = false;
 }
 
 Millis Habits::farthest_off() const {

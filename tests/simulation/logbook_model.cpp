@@ -101,6 +101,13 @@ void LogbookModel::removes(const std::string& name, const std::vector<LogNeeds>&
   held_.erase(object);
 }
 
+bool LogbookModel::has_all_from(const std::vector<LogStart>& logs) const {
+  return std::ranges::all_of(logs, [&](const auto& start) {
+    const Range all{start.position, kLastPosition};
+    return left_in(left_, start.log, all) == Ranges{all};
+  });
+}
+
 void LogbookModel::check(const LogNeeds& point) const {
   check_left(left_, point);
   for (const auto& start : point.logs) {

@@ -43,6 +43,8 @@ class LogbookModel {
   void check(const LogNeeds& point) const;
   // nullptr: all of it.
   const Ranges* left_of(const LogName& log) const { return left_.left_of(log); }
+  // Nothing was pruned of what follows.
+  bool has_all_from(const std::vector<LogStart>& logs) const;
   std::uint64_t narrowed() const { return narrowed_; }  // logs, how often
 
  private:

@@ -40,8 +40,22 @@ std::string_view to_string(Mischief mischief) {
       return "LosesLocks";
     case Mischief::ignores_locks:
       return "IgnoresLocks";
+    case Mischief::ignores_pins:
+      return "IgnoresPins";
+    case Mischief::looks_at_pins_first:
+      return "LooksAtPinsFirst";
+    case Mischief::forgets_old_pins:
+      return "ForgetsOldPins";
+    case Mischief::pins_late:
+      return "PinsLate";
+    case Mischief::goes_on_unseen:
+      return "GoesOnUnseen";
   }
   return "None";
+}
+
+bool is_about_pins(Mischief mischief) {
+  return mischief >= Mischief::ignores_pins && mischief <= Mischief::goes_on_unseen;
 }
 
 }  // namespace lifeboat::vault::simulation

@@ -24,7 +24,14 @@ enum class Mischief {
   publishes_unlocked,   // backups do not lock again the packs that they rely on
   loses_locks,          // a lock is told to have been made longer, now and then it was not
   ignores_locks,        // pruners ask nobody what is locked
+  // These five are about pins:
+  ignores_pins,         // pruners see none
+  looks_at_pins_first,  // pruners see pins as they were some time before they looked at the points
+  forgets_old_pins,     // pruners do not see old pins, and do not revoke them
+  pins_late,            // restores look at their point before they pin it
+  goes_on_unseen,       // restores that were killed before they looked go on without a look
 };
 std::string_view to_string(Mischief mischief);
+bool is_about_pins(Mischief mischief);
 
 }  // namespace lifeboat::vault::simulation

@@ -16,6 +16,7 @@ std::string rest_of(const std::string& name, std::string_view prefix) {
   return name.substr(prefix.size());
 }
 
+constexpr Timestamp kLastTime{std::numeric_limits<std::int64_t>::max()};
 constexpr std::array kStates = {"open", "whole", "revoked", "removed"};  // of a point
 
 }  // namespace
@@ -30,18 +31,19 @@ void Model::expect(const std::string& snapshot, Files files) {
   expected_[snapshot] = std::move(files);
 }
 
-void Model::written(const std::string& name, std::string_view bytes, Timestamp now) {
+void Model::written(const std::string& name, std::string_view bytes, Timestamp now,
+                    const std::string& who) {
   if (name.starts_with("packs/")) written_pack(name, bytes);
   if (name.starts_with("logbook/")) logbook_.written(*vault_, name, bytes);
-  if (name.starts_with(kPrunedPrefix))
-    logbook_.pruned(*vault_, name, std::string(bytes), all_log_needs());
+  if (name.starts_with(kPrunedPrefix)) pruned_logs(name, bytes);
+  if (name.starts_with("pins/")) written_pin(rest_of(name, "pins/"), bytes, now);
   if (name.starts_with("points/")) written_point(rest_of(name, "points/"), bytes, now);
   if (name.starts_with("proofs/"))
     proofs_.written(*vault_, rest_of(name, "proofs/"), std::string(bytes), live());
-  if (name.starts_with("prune/")) written_word(rest_of(name, "prune/"), bytes);
+  if (name.starts_with("prune/")) written_word(rest_of(name, "prune/"), bytes, who);
 }
 
-void Model::removes(const std::string& name, Timestamp now) {
+void Model::removes(const std::string& name, Timestamp now, const std::string& who) {
   std::erase_if(winners_, [&](const auto& one) { return one.first.first == name; });
   if (name.starts_with("packs/") || name.starts_with("snapshots/")) {
     check_word_allows(name, now);
@@ -52,10 +54,14 @@ void Model::removes(const std::string& name, Timestamp now) {
   if (name.starts_with("logbook/")) logbook_.removes(name, all_log_needs());
   if (name.starts_with(kPrunedPrefix)) logbook_.removes_pruned(name);
   if (name.starts_with("proofs/")) proofs_.removes(rest_of(name, "proofs/"));
+  if (const auto id = name.starts_with("pins/") ? rest_of(name, "pins/") : "";
+      !id.empty() && pins_.removes(id)) {
+    let_go(pins_.all().at(id).point);
+  }
   if (name.starts_with("prune/")) words_[rest_of(name, "prune/")].decided = false;
   if (name.starts_with("points/")) {
     if (is_live(rest_of(name, "points/"))) removes_locked(name, now);
-    removes_point(rest_of(name, "points/"));
+    removes_point(rest_of(name, "points/"), who);
   }
 }
 
@@ -87,7 +93,58 @@ std::string Model::who_needs(const Digest& digest) const {
     if (std::find(point.needs.begin(), point.needs.end(), digest) != point.needs.end())
       return "point " + id + " needs";
   }
+  for (const auto& [id, pin] : pins_.all()) {
+    const auto& needs = points_.at(pin.point).needs;
+    if (pin.counts() && std::find(needs.begin(), needs.end(), digest) != needs.end())
+      return "pin " + id + " of point " + pin.point + " needs";
+  }
   return "nobody needs";
+}
+
+// What a pin keeps is needed as what a point needs.
+void Model::saw(const std::string& id, Timestamp now) {
+  if (!pins_.saw(id, now)) return;
+  auto& pin = pins_.all().at(id);
+  const auto& point = points_.at(pin.point);
+  for (const auto& digest : point.needs) ++needed_[digest];
+  pin.follows = pin.follows && logbook_.has_all_from(point.logs);
+}
+
+void Model::let_go(const std::string& point) {
+  for (const auto& digest : points_.at(point).needs) --needed_[digest];
+}
+
+void Model::written_pin(const std::string& id, std::string_view bytes, Timestamp now) {
+  if (pins_.written(*vault_, id, std::string(bytes), now)) let_go(pins_.all().at(id).point);
+}
+
+// What follows a pinned point stays, but for him who had looked before it was pinned.
+void Model::pruned_logs(const std::string& name, std::string_view bytes) {
+  auto needs = all_log_needs();
+  const auto word = words_.find(rest_of(name, kPrunedPrefix));
+  for (auto& one : log_needs_of_pins(word == words_.end() ? Timestamp(0) : word->second.looked))
+    needs.push_back(std::move(one));
+  logbook_.pruned(*vault_, name, std::string(bytes), needs);
+  for (auto& [_, pin] : pins_.all())
+    pin.follows = pin.follows && logbook_.has_all_from(points_.at(pin.point).logs);
+}
+
+std::vector<LogNeeds> Model::log_needs_of_pins(Timestamp looked) const {
+  std::vector<LogNeeds> out;
+  for (const auto& [_, pin] : pins_.all()) {
+    if (!pin.counts()) continue;
+    auto needs = log_needs(pin.point, points_.at(pin.point));
+    needs.in_window = pin.follows && pin.seen < looked;
+    needs.locked = Timestamp(0);
+    out.push_back(std::move(needs));
+  }
+  return out;
+}
+
+// What arrives late was sent nobody knows when.
+Timestamp Model::pruning_since(const std::string& who) const {
+  const auto it = pruning_since_.find(who);
+  return it == pruning_since_.end() ? Timestamp(0) : it->second;
 }
 
 // States only go forward: open, then whole or revoked.
@@ -226,7 +283,7 @@ std::vector<PointVerdict> Model::verdicts() const {
   return apply_policy(std::move(all), policy_);
 }
 
-void Model::removes_point(const std::string& id) {
+void Model::removes_point(const std::string& id, const std::string& who) {
   auto it = points_.find(id);
   if (it == points_.end()) return;
   auto& point = it->second;
@@ -237,6 +294,8 @@ void Model::removes_point(const std::string& id) {
       if (verdict.begins_window && verdict.reasons.size() == 1) continue;
       throw Violation{"point " + id + " is removed, and the policy keeps it"};
     }
+    if (pins_.keeps(id, pruning_since(who)))
+      throw Violation{"point " + id + " is removed, and it is pinned"};
     for (const auto& digest : point.needs) --needed_[digest];
   }
   point.state = Point::State::gone;
@@ -247,9 +306,13 @@ void Model::removes_snapshot(const std::string& name) {
     if (point.state == Point::State::whole && point.roots.count(name) != 0)
       throw Violation{name + " is deleted, and point " + id + " needs it"};
   }
+  for (const auto& [id, pin] : pins_.all()) {
+    if (pin.counts() && points_.at(pin.point).roots.count(name) != 0)
+      throw Violation{name + " is deleted, and pin " + id + " of point " + pin.point + " needs it"};
+  }
 }
 
-void Model::written_word(const std::string& id, std::string_view bytes) {
+void Model::written_word(const std::string& id, std::string_view bytes, const std::string& who) {
   auto json = payload_of(ObjectType::word, word_name(id), bytes);
   auto [it, is_new] = words_.try_emplace(id);
   auto& word = it->second;
@@ -257,6 +320,7 @@ void Model::written_word(const std::string& id, std::string_view bytes) {
   if (json.contains("since")) word.since = *parse_timestamp(json.at("since").get<std::string>());
   if (!json.value("decided", false)) return;
   if (std::exchange(word.decided, true)) throw Violation{"word " + id + " was decided twice"};
+  word.looked = pruning_since(who);
   for (const auto* what : {"packs", "snapshots"}) {
     for (const auto& name : json.at(what)) word.names.insert(name.get<std::string>());
   }
@@ -281,6 +345,8 @@ void Model::outside_removed(const std::string& name) {
   auto it = outside_.find(name);
   if (it == outside_.end()) return;
   if (is_live(it->second)) throw Violation{name + " is removed, and its point is there"};
+  if (pins_.keeps(it->second, kLastTime))
+    throw Violation{name + " is removed, and its point is pinned"};
   outside_.erase(it);
 }
 
@@ -324,7 +390,8 @@ void Model::expect_no_garbage() {
     if (!used) throw Violation{name + " stays for ever, and nothing needs it"};
   }
   objects_.list("", [&](const store::ObjectInfo& info) {
-    if (info.name.starts_with("prune/")) throw Violation{info.name + " stays for ever"};
+    if (info.name.starts_with("prune/") || info.name.starts_with("pins/"))
+      throw Violation{info.name + " stays for ever"};
     if (info.name.starts_with("snapshots/") && roots.count(info.name) == 0)
       throw Violation{info.name + " stays for ever, and no point names it"};
   });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "simulation/logbook_model.hpp"
+#include "simulation/pins.hpp"
 #include "simulation/proofs.hpp"
 #include "simulation/violation.hpp"
 #include "vault/points.hpp"
@@ -25,9 +26,13 @@ using Files = std::map<std::string, std::string>;  // path -> bytes
 class Model {
  public:
   // `objects` is the store as it is, without faults; no two clocks differ by more than `off` from
-  // the time that is told here.
-  Model(Objects& objects, RetentionPolicy policy, Millis grace, Millis off)
-      : objects_(objects), policy_(std::move(policy)), grace_(grace), off_(off) {}
+  // the time that is told here. `pin_life`: of pins without a sign of life.
+  Model(Objects& objects, RetentionPolicy policy, Millis grace, Millis off, Millis pin_life)
+      : objects_(objects),
+        policy_(std::move(policy)),
+        grace_(grace),
+        off_(off),
+        pins_(pin_life - 2 * off) {}
   // When it was made, before all else.
   void begin(const Vault& vault) { vault_ = vault; }
 
@@ -36,14 +41,20 @@ class Model {
   const Files& expected(const std::string& snapshot) const { return expected_.at(snapshot); }
 
   // After it took effect.
-  void written(const std::string& name, std::string_view bytes, Timestamp now);
+  void written(const std::string& name, std::string_view bytes, Timestamp now,
+               const std::string& who);
   // Before it takes effect, of an object that is there.
-  void removes(const std::string& name, Timestamp now);
+  void removes(const std::string& name, Timestamp now, const std::string& who);
+  // From then on he looks at everything anew.
+  void prune_begins(const std::string& who, Timestamp now) { pruning_since_[who] = now; }
+  // A restore has seen its point since it wrote the pin.
+  void saw(const std::string& pin, Timestamp now);
   // What a point has beside the vault.
   void outside_made(const std::string& name, const std::string& point);
   void outside_removed(const std::string& name);
   LogbookModel& logbook() { return logbook_; }
   const ProofModel& proofs() const { return proofs_; }
+  const PinModel& pins() const { return pins_; }
 
   // Who swapped this version was told `written`. Two who wrote the same bytes may both be
   // (store/retry_store.hpp).
@@ -72,6 +83,7 @@ class Model {
     Timestamp since;
     std::set<std::string> names;  // what was decided
     bool decided = false;
+    Timestamp looked{0};  // he who decided it has looked at everything since then; 0: not known
   };
   struct HashDigest {
     std::size_t operator()(const Digest& digest) const {
@@ -83,7 +95,11 @@ class Model {
 
   nlohmann::json payload_of(ObjectType type, const std::string& name, std::string_view bytes) const;
   void written_point(const std::string& id, std::string_view bytes, Timestamp now);
-  void written_word(const std::string& id, std::string_view bytes);
+  void written_word(const std::string& id, std::string_view bytes, const std::string& who);
+  void written_pin(const std::string& id, std::string_view bytes, Timestamp now);
+  void pruned_logs(const std::string& name, std::string_view bytes);
+  void let_go(const std::string& point);
+  Timestamp pruning_since(const std::string& who) const;
   void written_pack(const std::string& name, std::string_view bytes);
   void read_back(Point& point, const RecoveryPoint& whole);
   void publish(const std::string& id, Point& point);
@@ -92,9 +108,10 @@ class Model {
                      Timestamp now) const;
   LogNeeds log_needs(const std::string& id, const Point& point) const;
   std::vector<LogNeeds> all_log_needs() const;
+  std::vector<LogNeeds> log_needs_of_pins(Timestamp looked) const;
   void removes_locked(const std::string& name, Timestamp now) const;
   void removes_pack(const std::string& name);
-  void removes_point(const std::string& id);
+  void removes_point(const std::string& id, const std::string& who);
   std::vector<PointVerdict> verdicts() const;
   void removes_snapshot(const std::string& name);
   void check_word_allows(const std::string& name, Timestamp now);
@@ -121,6 +138,8 @@ class Model {
   std::map<std::pair<std::string, std::string>, Winner> winners_;  // of name and version
   LogbookModel logbook_{objects_};
   ProofModel proofs_;
+  PinModel pins_;
+  std::map<std::string, Timestamp> pruning_since_;  // by who prunes
   // Of two pruners each may have taken another point for the one with which the window begins.
   std::set<std::string> began_window_;
   std::uint64_t published_ = 0;

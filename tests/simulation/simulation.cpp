@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "simulation/habits.hpp"
 #include "simulation/logbook.hpp"
+#include "simulation/restores.hpp"
 #include "store/fault_store.hpp"
 #include "store/retry_store.hpp"
 #include "vault/locks.hpp"
@@ -23,21 +24,31 @@ struct Host {
       : name(std::move(its_name)), clock(scheduler) {}
   std::string name;
   HostClock clock;
-  KnownLocks locks;  // in its state folder
+  KnownLocks locks;        // in its state folder
+  RestoreJournal restore;  // likewise
 };
+
+Habits habits_of(Random& chance, Mischief mischief) {
+  Habits out(chance);
+  if (is_about_pins(mischief)) out.be_about_pins();
+  return out;
+}
 
 class Simulation {
  public:
   Simulation(std::uint64_t seed, Mischief mischief, std::size_t trace_length)
-      : chance_(seed), habits_(chance_), trace_(trace_length) {
+      : chance_(seed), habits_(habits_of(chance_, mischief)), trace_(trace_length) {
     ground_.mischief = mischief;
     proofs_.replaces_unread = mischief == Mischief::replaces_unread;
+    restores_.pins_late = mischief == Mischief::pins_late;
+    restores_.goes_unseen = mischief == Mischief::goes_on_unseen;
     ground_.etags = chance_.below(2) == 0;
     ground_.stall_in = 20 + static_cast<unsigned>(chance_.below(200));
     ground_.longest_stall = kGrace + up_to(2 * kGrace);
     ground_.latest = kGrace / 2;
     ground_.latency = Millis(200) + up_to(Millis(20'000));
     ground_.retain = habits_.retain;
+    ground_.pin_life = habits_.pin_life;
     // Between the look at locks and the publication there is an eighth of their time.
     if (habits_.retain > Millis(0)) ground_.longest_stall = habits_.retain / 96;
   }
@@ -66,6 +77,8 @@ class Simulation {
     out_.deleted = model_.deleted();
     out_.pruned = model_.logbook().narrowed();
     out_.proofs = model_.proofs().kept();
+    out_.pinned = model_.pins().seen();
+    out_.unpinned = model_.pins().revoked();
     return std::move(out_);
   }
 
@@ -78,6 +91,8 @@ class Simulation {
     for (unsigned i = 0; i < habits_.writers; ++i) spawn("writer", i, &Simulation::back_up);
     for (unsigned i = 0; i < habits_.pruners; ++i) spawn("pruner", i, &Simulation::prune_once);
     for (unsigned i = 0; i < habits_.readers; ++i) spawn("reader", i, &Simulation::restore);
+    for (unsigned i = 0; i < habits_.restorers; ++i)
+      spawn("restorer", i, &Simulation::restore_pinned);
     for (unsigned i = 0; i < habits_.archivers; ++i) spawn("archiver", i, &Simulation::archive);
     for (unsigned i = 0; i < habits_.keepers; ++i) spawn("keeper", i, &Simulation::keep_logbook);
     for (unsigned i = 0; i < habits_.verifiers; ++i) spawn("verifier", i, &Simulation::verify_all);
@@ -176,7 +191,9 @@ class Simulation {
       scheduler_.sleep(up_to(kGrace));
     }
     open_point(vault, {point.id, point.created, point.label, host.name, "/state", 1, {}, ""});
-    const Heart heart(*this, host, point.id);
+    const Heart heart(*this, host, [&host, id = point.id](const Vault& there) {
+      return renew_point(there, id, host.clock.now());
+    });
     try {
       if (!chunks) chunks = chunks_for(host, vault);
       const bool forgets = ground_.mischief == Mischief::names_pruned_logs;
@@ -193,13 +210,15 @@ class Simulation {
     }
   }
 
-  // The signs of life of a backup, as long as its program lives: they come from a thread of their
-  // own.
+  using Beat = std::function<bool(const Vault&)>;
+
+  // Signs of life, as long as a program lives: they come from a thread of their own.
   class Heart {
    public:
-    Heart(Simulation& all, Host& host, const std::string& point) {
+    Heart(Simulation& all, Host& host, Beat beat) {
       if (!all.habits_.beats) return;
-      all.scheduler_.spawn([&all, &host, point, over = over_] { all.beat(host, point, over); });
+      all.scheduler_.spawn(
+          [&all, &host, give = std::move(beat), over = over_] { all.beat(host, give, over); });
     }
     ~Heart() { *over_ = true; }
     Heart(const Heart&) = delete;
@@ -209,13 +228,14 @@ class Simulation {
     std::shared_ptr<bool> over_ = std::make_shared<bool>(false);
   };
 
-  void beat(Host& host, const std::string& point, const std::shared_ptr<bool>& over) {
+  // Until the thing counts no more.
+  void beat(Host& host, const Beat& give, const std::shared_ptr<bool>& over) {
     LifeStore own(ground_, host.name, host.clock);
     while (!*over) {
       scheduler_.sleep(kGrace / 4);
       if (*over || chance_.below(4) == 0) continue;  // the store was away
       try {
-        if (!renew_point(open(own), point, host.clock.now())) return;
+        if (!give(open(own))) return;
       } catch (const Violation& violation) {
         violate(violation.what);
       }
@@ -307,6 +327,7 @@ class Simulation {
     PruneOptions options;
     options.policy = policy_;
     options.grace = ground_.mischief == Mischief::removes_early ? kMinute : kGrace;
+    options.pin_life = habits_.pin_life;
     options.host = host.name;
     options.outside = [](const RecoveryPoint& point) {
       return std::vector{point.stores.at("outside").at("backup").get<std::string>()};
@@ -319,6 +340,9 @@ class Simulation {
     auto options = prune_options(host);
     options.only_finish = chance_.below(8) == 0;
     options.dry_run = chance_.below(16) == 0;
+    if (!model_.pins().all().empty() && chance_.below(16) == 0)
+      options.unpin = {model_.pins().all().rbegin()->second.point};
+    model_.prune_begins(host.name, scheduler_.now());
     prune(vault, options, host.clock, chance_, cancel_);
     if (habits_.keeps_proofs && !options.dry_run) remove_replaced_proofs(vault);
   }
@@ -335,25 +359,23 @@ class Simulation {
     try {
       auto point = read_point(vault, chosen.id);
       logbook_.read(vault, logs_of(point));
-      for (const auto& id : snapshots_of(point)) compare(vault, point.id, snapshot_name(vault, id));
+      for (const auto& id : snapshots_of(point))
+        compare(model_, vault, point.id, snapshot_name(vault, id));
     } catch (const Error& error) {
       if (error.code() != Code::not_found || model_.is_live(chosen.id)) throw;
       trace_.add(scheduler_.now(), host.name, "gives up", chosen.id, "dropped meanwhile");
     }
   }
 
-  void compare(const Vault& vault, const std::string& point, const std::string& snapshot) {
-    Chunks chunks(vault, {.threads = 0, .seed = 0});
-    SnapshotReader reader(chunks, snapshot);
-    auto expected = model_.expected(snapshot);
-    reader.for_each([&](const Entry& entry) {
-      std::string bytes;
-      reader.read_file(entry, [&](std::string_view part) { bytes += part; });
-      if (expected.at(entry.path) != bytes)
-        throw Violation{"point " + point + " was restored with another " + entry.path};
-      expected.erase(entry.path);
+  // It gives signs of life, and goes on where an earlier one ended.
+  void restore_pinned(Host& host, const Vault& vault) {
+    auto& journal = host.restore;
+    if (!restores_.begin(vault, host.clock, host.name, journal)) return;
+    const Heart heart(*this, host, [this, &host, pin = journal.pin](const Vault& there) {
+      return restores_.beat(there, host.clock, pin);
     });
-    if (!expected.empty()) throw Violation{"point " + point + " was restored without files"};
+    restores_.read(vault, host.clock, journal,
+                   [&](const auto& point) { logbook_.read(vault, logs_of(point)); });
   }
 
   void verify_all(Host& host, const Vault& vault) {
@@ -422,7 +444,7 @@ class Simulation {
   void prune_all(Host& host, const Vault& vault) {
     auto report = prune(vault, prune_options(host), host.clock, chance_, cancel_);
     for (const auto& problem : report.problems) throw Violation{"prune needs help: " + problem};
-    under_way_ = report.steps.size() + report.unfinished.size();
+    under_way_ = report.steps.size() + report.unfinished.size() + list_pins(vault).size();
     if (habits_.keeps_proofs) remove_replaced_proofs(vault);
   }
 
@@ -432,12 +454,13 @@ class Simulation {
   Objects objects_;
   RetentionPolicy policy_ = habits_.policy();
   Trace trace_;
-  Model model_{objects_, policy_, kGrace, habits_.farthest_off()};
+  Model model_{objects_, policy_, kGrace, habits_.farthest_off(), habits_.pin_life};
   Ground ground_{chance_, scheduler_, objects_, model_, trace_};
   Cancel cancel_;
   std::vector<std::unique_ptr<Host>> hosts_;
   LogbookLives logbook_{model_.logbook(), chance_, kGrace / 4, kGrace / 2};
   ProofLives proofs_{chance_};
+  RestoreLives restores_{model_, chance_, scheduler_, habits_.pin_life, false, false};
   bool quiet_ = false;         // the end has begun
   bool kept_ = false;          // the last round of a keeper had something to do
   std::size_t under_way_ = 1;  // words and unfinished points that the last prune left

@@ -19,6 +19,8 @@ struct Outcome {
   std::uint64_t deleted = 0;            // packs
   std::uint64_t pruned = 0;             // how often something of the logbook was
   std::uint64_t proofs = 0;             // that verifies kept
+  std::uint64_t pinned = 0;             // points, and seen then
+  std::uint64_t unpinned = 0;           // pins that pruners took for those of the dead
 };
 
 // Backups, pruners, restores and verifies of several hosts on one vault in memory: the code of

@@ -23,7 +23,7 @@ std::optional<std::uint64_t> number_from(const char* variable) {
 
 struct Sums {
   std::uint64_t calls = 0, published = 0, archived = 0, killed = 0, failed = 0, deleted = 0,
-                pruned = 0, proofs = 0;
+                pruned = 0, proofs = 0, pinned = 0, unpinned = 0;
   void add(const Outcome& one) {
     calls += one.calls;
     published += one.published;
@@ -33,6 +33,8 @@ struct Sums {
     deleted += one.deleted;
     pruned += one.pruned;
     proofs += one.proofs;
+    pinned += one.pinned;
+    unpinned += one.unpinned;
   }
 };
 
@@ -61,7 +63,8 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
   }
   std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "
             << sums.archived << " extents, " << sums.pruned << " prunings of the logbook, "
-            << sums.proofs << " proofs, " << sums.deleted << " packs deleted, " << sums.killed
+            << sums.proofs << " proofs, " << sums.pinned << " points pinned, " << sums.unpinned
+            << " pins revoked, " << sums.deleted << " packs deleted, " << sums.killed
             << " lives cut short, " << sums.failed << " runs failed\n";
   // It is not true for want of anything that happens.
   EXPECT_GT(sums.published, 4 * seeds);
@@ -69,6 +72,8 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
   EXPECT_GT(sums.archived, seeds);
   EXPECT_GT(sums.pruned, seeds / 20);
   EXPECT_GT(sums.proofs, seeds / 2);
+  EXPECT_GT(sums.pinned, seeds / 2);
+  EXPECT_GT(sums.unpinned, seeds / 20);
   EXPECT_GT(sums.killed, seeds);
 }
 
@@ -99,7 +104,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Mischief::hides_words, Mischief::forgets_open_points, Mischief::opens_late,
                       Mischief::removes_early, Mischief::hides_signs, Mischief::names_pruned_logs,
                       Mischief::forgets_pruned_logs, Mischief::replaces_unread,
-                      Mischief::publishes_unlocked, Mischief::loses_locks, Mischief::ignores_locks),
+                      Mischief::publishes_unlocked, Mischief::loses_locks, Mischief::ignores_locks,
+                      Mischief::ignores_pins, Mischief::looks_at_pins_first,
+                      Mischief::forgets_old_pins, Mischief::pins_late, Mischief::goes_on_unseen),
     [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace

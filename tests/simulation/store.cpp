@@ -99,9 +99,10 @@ void LifeStore::write(const std::string& name, std::string_view bytes, Lock lock
   }
   if (ground_.mischief == Mischief::hides_signs && written.first.empty()) written.first = bytes;
   written.when = ground_.scheduler.now();
+  if (!ground_.objects.stat(name)) written.since = written.when;
   ground_.objects.put(name, bytes);
   ground_.objects.set_lock(name, lock);
-  ground_.model.written(name, bytes, ground_.scheduler.now());
+  ground_.model.written(name, bytes, ground_.scheduler.now(), who_);
 }
 
 std::optional<std::string> LifeStore::read(const std::string& name) {
@@ -158,7 +159,7 @@ PutResult LifeStore::put_if_unchanged(const std::string& name, std::string_view 
 bool LifeStore::remove(const std::string& name) {
   return call(Op::remove, name, [&] {
     if (!ground_.objects.stat(name)) return false;
-    ground_.model.removes(name, ground_.scheduler.now());
+    ground_.model.removes(name, ground_.scheduler.now(), who_);
     return ground_.objects.remove(name);
   });
 }
@@ -197,6 +198,10 @@ std::string LifeStore::version_of(const ObjectInfo& info) {
 // there before and stays is in it.
 void LifeStore::list(const std::string& prefix,
                      const std::function<void(const ObjectInfo&)>& visit) {
+  if (ground_.mischief == Mischief::looks_at_pins_first && prefix == "points/") {
+    saw_pins_ = ground_.scheduler.now();
+    ground_.scheduler.sleep(kHour);
+  }
   auto found = call(Op::list, prefix, [&] { return listed(prefix); });
   if (!found.empty() && ground_.chance.below(3) == 0) {
     wait();
@@ -230,6 +235,7 @@ std::vector<ObjectInfo> LifeStore::listed(const std::string& prefix) {
 
 bool LifeStore::hidden(const ObjectInfo& info) {
   const auto& name = info.name;
+  const bool is_pin_of_pruner = name.starts_with("pins/") && who_.starts_with("pruner");
   switch (ground_.mischief) {
     case Mischief::hides_fresh:
       return fresh(name);
@@ -240,6 +246,13 @@ bool LifeStore::hidden(const ObjectInfo& info) {
     case Mischief::forgets_open_points:
       return name.starts_with("points/") && who_.starts_with("pruner") &&
              !ground_.model.is_live(name.substr(7));
+    case Mischief::ignores_pins:
+      return is_pin_of_pruner;
+    case Mischief::looks_at_pins_first:
+      return is_pin_of_pruner && ground_.written[name].since > saw_pins_;
+    case Mischief::forgets_old_pins:
+      return is_pin_of_pruner &&
+             ground_.scheduler.now() - ground_.written[name].when > ground_.pin_life.count();
     default:
       return false;
   }

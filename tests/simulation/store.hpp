@@ -27,10 +27,12 @@ struct Ground {
   Millis longest_stall{0};  // …for up to this
   Millis latest{0};         // a write that is late takes effect
   Millis retain{0};         // of Object Lock; 0: there is none
+  Millis pin_life{0};
   struct Written {
     Timestamp when;
     std::string before;  // what it replaced…
     std::string first;   // …and what was there first
+    Timestamp since{0};  // it is there
   };
   std::map<std::string, Written> written{};
   std::uint64_t calls = 0;  // so far
@@ -89,6 +91,7 @@ class LifeStore : public store::ObjectStore {
   bool takes_effect_;
   std::uint64_t calls_ = 0;
   bool dead_ = false;
+  Timestamp saw_pins_{0};  // a pruner who looks at them first
 };
 
 // Writes that are told to have timed out, and take effect later: they are still on their way.
