@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "store/probe.hpp"
 #include "vault/locks.hpp"
+#include "vault/prune_points.hpp"
 #include "vault/text.hpp"
 #include "vault/used_content.hpp"
 
@@ -45,10 +46,12 @@ class Pruner {
     settle_pins();
     for (const auto& listed : list_words(vault_)) finish(listed);
     if (options_.only_finish) return std::move(report_);
-    auto all = look();
-    decide(all);
+    const auto others = other_words(vault_, "");
+    const auto all = look();
+    report_.unfinished = all.unfinished;
+    decide(all, others);
     settle_unfinished(all);
-    if (name_unused(all) && !options_.dry_run) drop();
+    name_unused(all);
     return std::move(report_);
   }
 
@@ -161,6 +164,7 @@ class Pruner {
     if (!seen.word->suspects && !options_.dry_run) {
       if (!settle(seen)) return;
     }
+    const bool dropped = options_.dry_run || drop(*seen.word);
     if (!seen.word->decided) {
       auto due = (seen.word->suspects ? seen.word->suspects->since : clock_.now()) +
                  options_.grace.count();
@@ -169,7 +173,7 @@ class Pruner {
       if (!decide(seen)) return;
     }
     if (options_.dry_run) return wait_for(*seen.word, clock_.now());
-    remove_decided(*seen.word);
+    remove_decided(*seen.word, dropped);
   }
 
   // A suspect whose backup still gives signs of life is waited for.
@@ -191,18 +195,45 @@ class Pruner {
     report_.steps.push_back(std::move(step));
   }
 
-  // [5] Whoever is open after the word was written may not know it. False: somebody else was faster
-  // with this word, and goes on with it; or a point cannot be read now, and may be open.
+  // [5] Whoever is open after the word was written may not know it. By the same swap it is settled
+  // which points go, as a look at other words, and then at all points, says now. False: that is not
+  // known, or somebody else was faster with this word, and goes on with it.
   bool settle(ListedWord& seen) {
-    const auto all = list_all_points(vault_);
-    if (!all_known(all)) return false;
+    const auto others = other_words(vault_, seen.id);
+    const auto all = look_until_it_stands();
+    if (!others.known || !all_known(all)) {
+      wait_for(*seen.word, clock_.now());
+      return false;
+    }
     auto word = *seen.word;
+    const auto verdicts = judge(all, others.points);
+    settle_points(word, others, all, verdicts, dropped_by(all, verdicts, others),
+                  [this](const auto& one) { return outside_of(one); });
     word.suspects.emplace();
     for (const auto& one : all.unfinished) {
       if (!one.revoked) word.suspects->points.push_back(one.id);
     }
     word.suspects->since = clock_.now();
     return swap(seen, word);
+  }
+
+  // Who looked longer than others dropped and published could miss the newest point.
+  AllPoints look_until_it_stands() {
+    for (;;) {
+      auto all = look();
+      std::set<std::string> seen;
+      for (const auto& one : all.points) seen.insert(point_name(one.id));
+      for (const auto& one : all.unfinished) seen.insert(point_name(one.id));
+      if (seen == names_of_points()) return all;
+      cancel_.check();
+    }
+  }
+
+  std::set<std::string> names_of_points() const {
+    std::set<std::string> out;
+    vault_.store().list(point_name(""),
+                        [&](const store::ObjectInfo& info) { out.insert(info.name); });
+    return out;
   }
 
   bool swap(ListedWord& seen, const PruneWord& word) {
@@ -226,13 +257,14 @@ class Pruner {
       return false;
     }
     auto absent = condemned_packs(vault_, seen.id);
+    const auto others = other_words(vault_, seen.id);
     auto all = look();
     if (!all_known(all)) {
       wait_for(*seen.word, clock_.now());
       return false;
     }
     auto word = *seen.word;
-    word.logs = unneeded_logs(word.logs, all);
+    word.logs = unneeded_logs(word, others, all);
     UsedContent used(vault_, absent, seen.word->packs, cancel_);
     add_points(all, {}, used);
     auto unused = used.unused_packs();
@@ -244,12 +276,19 @@ class Pruner {
     return swap(seen, word);
   }
 
-  // Who keeps all of the logbook gives up none of it.
-  PrunedLogs unneeded_logs(const PrunedLogs& named, const AllPoints& all) const {
-    if (named.empty() || options_.policy.logbook.count() == 0) return {};
-    auto verdicts = judge(all);
-    for (auto& one : verdicts) one.keep = true;  // who is there when it is decided counts
-    return still_unneeded(vault_, named, point_logs(all, verdicts));
+  // Who keeps all of the logbook gives up none of it. The window begins with no point that goes,
+  // nor later than the word says.
+  PrunedLogs unneeded_logs(const PruneWord& word, const OtherWords& others,
+                           const AllPoints& all) const {
+    if (word.logs.empty() || options_.policy.logbook.count() == 0 || !others.known) return {};
+    auto going = others.points;
+    going.insert(word.points.begin(), word.points.end());
+    auto verdicts = judge(all, going);
+    for (auto& one : verdicts) {
+      one.keep = true;  // who is there when it is decided counts
+      one.begins_window = one.begins_window || (word.window && one.point.id == word.window->point);
+    }
+    return still_unneeded(vault_, word.logs, point_logs(all, verdicts));
   }
 
   // False: it has given a sign of life since it was looked at.
@@ -264,7 +303,7 @@ class Pruner {
   }
 
   // [7] What it names goes first, then the word.
-  void remove_decided(const PruneWord& word) {
+  void remove_decided(const PruneWord& word, bool dropped) {
     PruneStep step{word, PruneStep::State::finished, {}, {}, 0, 0};
     const auto total = word.packs.size() + word.snapshots.size();
     if (!word.logs.empty()) {
@@ -278,37 +317,35 @@ class Pruner {
       progress("delete", step.snapshots + step.packs, total);
       step.packs += remove(name) ? 1 : 0;
     }
-    if (!remove_outside(word)) return wait_for(word, clock_.now());
+    if (!remove_outside(word) || !dropped) return wait_for(word, clock_.now());
     remove_word(vault_, word.id);
     report_.steps.push_back(std::move(step));
   }
 
-  // What points have beside the vault is found by their documents only, and some of them may be
-  // there still: whoever is about to drop them sleeps, or died. False: the word must stay until
-  // they are dropped, or nobody would know of it.
+  // What points have beside the vault is found by their documents only: the word must stay until
+  // all of it is gone, or nobody would know of it. False: points are there that have it, or pins.
   bool remove_outside(const PruneWord& word) {
     if (word.outside.empty() || !options_.outside || !options_.remove_outside) return true;
-    auto all = look();
+    const auto all = look();
     if (!all_known(all)) return false;
-    std::set<std::string> kept, about_to_go;
-    for (const auto* pin : pins_alone(all)) {
-      for (auto& name : options_.outside(pin->point)) about_to_go.insert(std::move(name));
-    }
-    auto verdicts = judge(all);
-    for (const auto& one : all.points) {
-      if (!one.point) continue;
-      auto verdict = std::find_if(verdicts.begin(), verdicts.end(),
-                                  [&](const auto& v) { return v.point.id == one.id; });
-      for (auto& name : options_.outside(*one.point)) {
-        (verdict->keep ? kept : about_to_go).insert(std::move(name));
-      }
-    }
+    std::set<std::string> held;
+    for (const auto* pin : pins_alone(all)) held.merge(outside_of(pin->point));
+    for (const auto& one : all.points) held.merge(outside_of(one));
     bool all_gone = true;
     for (const auto& name : word.outside) {
-      all_gone = all_gone && about_to_go.count(name) == 0;
-      if (kept.count(name) == 0 && about_to_go.count(name) == 0) options_.remove_outside(name);
+      all_gone = all_gone && !held.contains(name);
+      if (!held.contains(name)) options_.remove_outside(name);
     }
     return all_gone;
+  }
+
+  std::set<std::string> outside_of(const RecoveryPoint& point) const {
+    if (!options_.outside) return {};
+    const auto names = options_.outside(point);
+    return {names.begin(), names.end()};
+  }
+  std::set<std::string> outside_of(const ListedPoint& one) const {
+    return one.point ? outside_of(*one.point) : std::set<std::string>();
   }
 
   bool remove(const std::string& name) {
@@ -323,28 +360,24 @@ class Pruner {
 
   // --- what is kept
 
-  std::vector<PointVerdict> judge(const AllPoints& all) const {
-    std::vector<PolicyPoint> points;
-    for (const auto& one : all.points) {
-      if (one.point) points.push_back({one.id, one.point->created, one.point->label});
-    }
-    auto verdicts = apply_policy(std::move(points), options_.policy);
+  std::vector<PointVerdict> judge(const AllPoints& all, const std::set<std::string>& going) const {
+    auto verdicts = judge_points(all, options_.policy, options_.drop, going);
     keep_locked_points(verdicts);
-    for (auto& one : verdicts) {
-      if (options_.drop.count(one.point.id) == 0) continue;
-      one.keep = false;
-      one.reasons = {"you said so"};
-    }
     keep_pinned_points(verdicts);
     return verdicts;
   }
 
-  void decide(const AllPoints& all) {
+  std::set<std::string> dropped_by(const AllPoints& all, const std::vector<PointVerdict>& verdicts,
+                                   const OtherWords& others) const {
+    return names_of_dropped(all, verdicts, options_.drop, others);
+  }
+
+  void decide(const AllPoints& all, const OtherWords& others) {
+    report_.broken.clear();
     for (const auto& one : all.points) {
       if (!one.point) report_.broken.push_back(one);
     }
-    report_.points = judge(all);
-    report_.unfinished = all.unfinished;
+    report_.points = judge(all, others.points);
     bool none = std::none_of(report_.points.begin(), report_.points.end(),
                              [](const auto& one) { return one.keep; });
     if (!none || report_.points.empty()) return;
@@ -356,7 +389,8 @@ class Pruner {
   void keep_locked_points(std::vector<PointVerdict>& verdicts) const {
     std::vector<std::string> names;
     for (const auto& one : verdicts) {
-      if (!one.keep) names.push_back(point_name(one.point.id));
+      const bool is_asked = options_.drop.contains(one.point.id);
+      if (!one.keep && !is_asked) names.push_back(point_name(one.point.id));
     }
     const auto locked = locked_now(vault_, names, cancel_);
     for (auto& one : verdicts) {
@@ -470,9 +504,9 @@ class Pruner {
 
   // --- a new word
 
-  // False: it can't be known what is unused, and what points have beside the vault would be
+  // Nothing when it can't be known what is unused: what points have beside the vault would be
   // forgotten if they were dropped now.
-  bool name_unused(const AllPoints& all) {
+  void name_unused(const AllPoints& all) {
     bool broken_word = false;
     bool logs_named = options_.policy.logbook.count() == 0;
     std::set<std::string> named;  // by other words: theirs
@@ -480,12 +514,11 @@ class Pruner {
       broken_word = broken_word || !listed.word;
       if (!listed.word) continue;
       logs_named = logs_named || !listed.word->logs.empty();
-      for (const auto* names :
-           {&listed.word->packs, &listed.word->snapshots, &listed.word->outside}) {
+      for (const auto* names : {&listed.word->packs, &listed.word->snapshots}) {
         named.insert(names->begin(), names->end());
       }
     }
-    if (broken_word || !all_known(all)) return false;
+    if (broken_word || !all_known(all)) return;
     std::set<std::string> gone;
     for (const auto& one : all.points) {
       if (dropped(one.id)) gone.insert(one.id);
@@ -494,19 +527,50 @@ class Pruner {
     UsedContent used(vault_, named, {}, cancel_);
     add_points(all, gone, used);
     auto word = unused_now(all, used, named);
-    add_outside(word, all, gone, named);
     for (const auto& one : report_.logs) word.logs.narrow(one.verdict.log, one.verdict.kept);
-    if (word.names_nothing()) return true;
+    name_points(word);
+    if (word.names_nothing()) return;
     if (options_.dry_run) {
       report_.steps.push_back({std::move(word), PruneStep::State::planned, {}, {}, 0, 0});
-      return true;
+    } else {
+      announce(word);
     }
+  }
+
+  // By what there is now: it may have taken long to find what they use.
+  void name_points(PruneWord& word) {
+    const auto planned = beginning_of(report_.points);
+    const auto others = other_words(vault_, word.id);
+    const auto all = look();
+    decide(all, others);
+    word.window = beginning_of(report_.points);
+    if (word.window < planned) {
+      word.logs = PrunedLogs();
+      report_.logs.clear();
+    }
+    const auto go = dropped_by(all, report_.points, others);
+    word.points.assign(go.begin(), go.end());
+    std::set<std::string> outside;
+    for (const auto& one : all.points) {
+      if (go.contains(point_name(one.id))) outside.merge(outside_of(one));
+    }
+    word.outside.assign(outside.begin(), outside.end());
+  }
+
+  void announce(const PruneWord& word) {
     write_word(vault_, word);
     ListedWord seen;
     if (auto written = read_word(vault_, word.id); written && written->word) seen = *written;
-    if (!seen.word || (!seen.word->suspects && !settle(seen))) return true;
+    if (!seen.word || (!seen.word->suspects && !settle(seen))) return;
+    for (auto& one : report_.points) {
+      const auto name = point_name(one.point.id);
+      if (!has(word.points, name) || has(seen.word->points, name)) continue;
+      one.keep = true;
+      one.reasons = {"for now, as others prune, or have published a point: a later run drops it"};
+    }
+    drop(*seen.word);
+    keep_pinned_points(report_.points);
     wait_for(*seen.word, seen.word->suspects->since + options_.grace.count());
-    return true;
   }
 
   PruneWord unused_now(const AllPoints& all, const UsedContent& used,
@@ -564,34 +628,25 @@ class Pruner {
     }
   }
 
-  void add_outside(PruneWord& word, const AllPoints& all, const std::set<std::string>& gone,
-                   const std::set<std::string>& named) {
-    for (const auto& one : all.points) {
-      if (!one.point || gone.count(one.id) == 0 || !options_.outside) continue;
-      for (auto& name : options_.outside(*one.point)) {
-        if (named.count(name) == 0) word.outside.push_back(std::move(name));
+  // What is settled: from here on they can't be restored, and what they alone used goes when it is
+  // due. Any pruner does it. False: some must stay for now.
+  bool drop(const PruneWord& word) {
+    if (word.points.empty()) return true;
+    read_pins();  // who has pinned one since, and sees the word or not, mostly keeps it so
+    if (!pins_known_) return false;
+    const auto there = names_of_points();
+    bool all = true;
+    for (const auto& name : word.points) {
+      if (!there.contains(name)) continue;
+      const auto id = name.substr(point_name("").size());
+      cancel_.check();
+      if (pin_of(id) != nullptr) {
+        all = false;
+      } else if (remove(name)) {
+        report_.dropped.push_back(id);
       }
     }
-    std::sort(word.outside.begin(), word.outside.end());
-  }
-
-  // The word is there: from here on they can't be restored, and what they alone used goes when it
-  // is due.
-  void drop() {
-    read_pins();  // who has pinned one since, and sees the word or not, mostly keeps it so
-    keep_pinned_points(report_.points);
-    if (!pins_known_) return;
-    for (const auto& one : report_.points) {
-      if (!one.keep) drop(one.point.id);
-    }
-    for (const auto& one : report_.broken) {
-      if (options_.drop.count(one.id) != 0) drop(one.id);
-    }
-  }
-
-  void drop(const std::string& id) {
-    cancel_.check();
-    if (remove(point_name(id))) report_.dropped.push_back(id);
+    return all;
   }
 
   const Vault& vault_;

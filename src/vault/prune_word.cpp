@@ -12,14 +12,14 @@ namespace {
 const std::string kPrefix = "prune/";
 
 std::string encode(const PruneWord& word) {
-  nlohmann::json json = {{"id", word.id},
-                         {"created", to_string(word.created)},
-                         {"host", word.host},
-                         {"packs", word.packs},
-                         {"snapshots", word.snapshots},
-                         {"outside", word.outside},
-                         {"bytes", word.bytes.value}};
+  nlohmann::json json = {
+      {"id", word.id},           {"created", to_string(word.created)}, {"host", word.host},
+      {"packs", word.packs},     {"snapshots", word.snapshots},        {"points", word.points},
+      {"outside", word.outside}, {"bytes", word.bytes.value}};
   if (!word.logs.empty()) json["logs"] = to_json(word.logs);
+  if (word.window) {
+    json["window"] = {{"point", word.window->point}, {"created", to_string(word.window->created)}};
+  }
   if (word.suspects) {
     json["since"] = to_string(word.suspects->since);
     json["suspects"] = word.suspects->points;
@@ -58,10 +58,15 @@ PruneWord decode(const Vault& vault, const std::string& id, std::string object) 
     word.host = json.at("host").get<std::string>();
     word.packs = names_of(json.at("packs"));
     word.snapshots = names_of(json.at("snapshots"));
+    word.points = names_of(json.value("points", nlohmann::json::array()));  // old ones say none
     word.outside = names_of(json.at("outside"));
     word.bytes = ByteCount(json.at("bytes").get<std::uint64_t>());
     if (json.contains("logs")) {
       word.logs = pruned_from_json(ObjectType::word, name, json.at("logs"));
+    }
+    if (json.contains("window")) {
+      const auto& window = json.at("window");
+      word.window = {time_of(name, window.at("created")), window.at("point").get<std::string>()};
     }
     if (json.contains("since")) {
       word.suspects = {time_of(name, json.at("since")), names_of(json.at("suspects"))};
@@ -70,6 +75,7 @@ PruneWord decode(const Vault& vault, const std::string& id, std::string object) 
     if (word.id != id) throw_corrupt(ObjectType::word, name, "says it is " + word.id);
     check_names(name, word.packs, "packs/");
     check_names(name, word.snapshots, "snapshots/");
+    check_names(name, word.points, "points/");
     return word;
   });
 }
@@ -144,6 +150,18 @@ std::set<std::string> condemned_packs(const Vault& vault, const std::string& exc
   }
   if (all) {
     vault.store().list("packs/", [&](const store::ObjectInfo& info) { out.insert(info.name); });
+  }
+  return out;
+}
+
+OtherWords other_words(const Vault& vault, const std::string& except) {
+  OtherWords out;
+  for (const auto& listed : list_words(vault)) {
+    if (listed.id == except) continue;
+    out.known = out.known && listed.word.has_value();
+    if (!listed.word) continue;
+    out.points.insert(listed.word->points.begin(), listed.word->points.end());
+    out.window = std::max(out.window, listed.word->window);
   }
   return out;
 }

@@ -12,9 +12,16 @@
 
 namespace lifeboat::vault {
 
+// The point with which the logbook's window begins.
+struct WindowBeginning {
+  Timestamp created;
+  std::string point;  // its id
+  friend auto operator<=>(const WindowBeginning&, const WindowBeginning&) = default;
+};
+
 // What a pruner is about to delete: `prune/<id>`, read by everybody who is about to rely on it
 // (docs/prune.md). Its states only go forward, each by one swap: named; told who was open after
-// that; decided. It goes when nothing is left of what was decided.
+// that, and which points go for sure; decided. It goes when nothing is left of what was decided.
 struct PruneWord {
   std::string id;  // <time>-<16 hex digits>: drawn anew for each
   Timestamp created;
@@ -22,9 +29,12 @@ struct PruneWord {
   // Sorted names of objects; once decided those that are deleted, the others were used again.
   std::vector<std::string> packs;
   std::vector<std::string> snapshots;
-  std::vector<std::string> outside;  // what dropped points have beside the vault
+  std::vector<std::string> points;   // with suspects: those that go for sure
+  std::vector<std::string> outside;  // what these points have beside the vault
   ByteCount bytes;                   // of these packs
   PrunedLogs logs;                   // what is to be left of logs of which something is pruned
+  // Whoever drops points and prunes logs relies on this one. nullopt: on none.
+  std::optional<WindowBeginning> window;
   struct Suspects {
     Timestamp since;                  // from then on the grace period counts
     std::vector<std::string> points;  // open after the word was written: they may not know it
@@ -33,7 +43,7 @@ struct PruneWord {
   bool decided = false;
 
   bool names_nothing() const {
-    return packs.empty() && snapshots.empty() && outside.empty() && logs.empty();
+    return packs.empty() && snapshots.empty() && points.empty() && outside.empty() && logs.empty();
   }
 };
 
@@ -63,6 +73,15 @@ std::set<std::string> condemned_packs(const Vault& vault, const std::string& exc
 PrunedLogs condemned_logs(const Vault& vault);
 // Of what is decided alone: nobody takes that back, whoever needs it now.
 PrunedLogs decided_logs(const Vault& vault);
+
+// What a pruner must know of words but its own `except` before it drops points. With a word that
+// cannot be read, that is not known.
+struct OtherWords {
+  std::set<std::string> points;           // names of objects: they go, or may go
+  std::optional<WindowBeginning> window;  // the newest on which one of them relies
+  bool known = true;
+};
+OtherWords other_words(const Vault& vault, const std::string& except);
 
 std::string word_name(const std::string& id);  // prune/<id>
 

@@ -17,20 +17,6 @@ Ranges left_in(const PrunedLogs& pruned, const LogName& log, Range range) {
   return left == nullptr ? Ranges{range} : intersect({range}, *left);
 }
 
-// Nothing that a point needs is pruned: what makes it consistent, and of what the window's points
-// name all that follows.
-void check_left(const PrunedLogs& left, const LogNeeds& point) {
-  for (const auto& start : point.logs) {
-    const auto until = point.in_window ? kLastPosition : start.until.value_or(start.position);
-    if (until <= start.position) continue;
-    const Range needed{start.position, until};
-    if (left_in(left, start.log, needed) == Ranges{needed}) continue;
-    throw Violation{fmt::format("point {} needs {}{}, and that is pruned", point.id,
-                                text_of(start.log, needed),
-                                point.in_window ? ", as the window's points do" : "")};
-  }
-}
-
 }  // namespace
 
 void LogbookModel::written(const Vault& vault, const std::string& name, std::string_view bytes) {
@@ -38,6 +24,20 @@ void LogbookModel::written(const Vault& vault, const std::string& name, std::str
   if (!is_new) throw Violation{name + " was written over"};
   for (const auto& one : check_logbook_object(vault.sealing(), name, bytes).extents) {
     it->second.push_back({one.extent.log, {one.extent.base, one.extent.next}});
+  }
+}
+
+// Nothing that a point needs is pruned: what makes it consistent, and of what the window's points
+// name all that follows.
+void LogbookModel::check_left(const LogNeeds& point) const {
+  for (const auto& start : point.logs) {
+    const auto until = point.in_window ? kLastPosition : start.until.value_or(start.position);
+    if (until <= start.position) continue;
+    const Range needed{start.position, until};
+    if (left_in(left_, start.log, needed) == Ranges{needed}) continue;
+    throw Violation{fmt::format("point {} needs {}{}, and that is pruned", point.id,
+                                text_of(start.log, needed),
+                                point.in_window ? ", as the window's points do" : "")};
   }
 }
 
@@ -51,7 +51,7 @@ void LogbookModel::pruned(const Vault& vault, const std::string& name, const std
   const auto before = left_.logs();
   left_.narrow(said);
   if (left_.logs() != before) ++narrowed_;
-  for (const auto& point : points) check_left(left_, point);
+  for (const auto& point : points) check_left(point);
 }
 
 // What was left out once never shows again: where it lay would be a hole that nobody explains.
@@ -109,7 +109,7 @@ bool LogbookModel::has_all_from(const std::vector<LogStart>& logs) const {
 }
 
 void LogbookModel::check(const LogNeeds& point) const {
-  check_left(left_, point);
+  check_left(point);
   for (const auto& start : point.logs) {
     if (!start.until || *start.until <= start.position) continue;
     const Range needed{start.position, *start.until};

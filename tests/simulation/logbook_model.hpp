@@ -39,6 +39,8 @@ class LogbookModel {
   void removes(const std::string& name, const std::vector<LogNeeds>& points);
   void removes_pruned(const std::string& name);
 
+  // What a point that is there needs was not pruned.
+  void check_left(const LogNeeds& point) const;
   // A point that is about to be there relies only on what stays, and is locked as long as it.
   void check(const LogNeeds& point) const;
   // nullptr: all of it.

@@ -225,23 +225,21 @@ LogNeeds Model::log_needs(const std::string& id, const Point& point) const {
   return {id, false, objects_.lock_of(point_name(id)), point.logs};
 }
 
-// Of all points that are whole; in the window are, from the newest one back that is as old as it,
-// all later ones.
+// Of all points that are whole; in the window are, from the newest one back that is as old as it
+// and stays, all later ones.
 std::vector<LogNeeds> Model::all_log_needs() const {
   std::vector<std::pair<PolicyPoint, LogNeeds>> points;
   for (const auto& [id, point] : points_) {
     if (point.state == Point::State::whole) points.push_back({point.told, log_needs(id, point)});
   }
-  std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.first.created, a.first.id) < std::tie(b.first.created, b.first.id);
-  });
+  const auto verdicts = apply_policy(staying(), policy_);
+  const auto first = std::ranges::find_if(verdicts, &PointVerdict::begins_window);
   std::vector<LogNeeds> out;
-  bool in_window = true;
-  for (auto it = points.rbegin(); it != points.rend(); ++it) {
-    it->second.in_window = in_window;
-    if (points.back().first.created - it->first.created >= policy_.logbook.count())
-      in_window = false;
-    out.push_back(std::move(it->second));
+  for (auto& [told, needs] : points) {
+    needs.in_window =
+        first == verdicts.end() ||
+        std::tie(told.created, told.id) >= std::tie(first->point.created, first->point.id);
+    out.push_back(std::move(needs));
   }
   return out;
 }
@@ -275,30 +273,42 @@ void Model::read_back(Point& point, const RecoveryPoint& whole) {
   point.needs.assign(needs.begin(), needs.end());
 }
 
-std::vector<PointVerdict> Model::verdicts() const {
+// But those that go for sure.
+std::vector<PolicyPoint> Model::staying() const {
   std::vector<PolicyPoint> all;
-  for (const auto& [_, one] : points_) {
-    if (one.state == Point::State::whole) all.push_back(one.told);
+  for (const auto& [id, one] : points_) {
+    if (one.state == Point::State::whole && !going_.contains(id)) all.push_back(one.told);
   }
-  return apply_policy(std::move(all), policy_);
+  return all;
+}
+
+// From here on nothing brings them back. The window may begin with an older point than it could,
+// and then all is there that follows that one.
+void Model::settled(const std::vector<std::string>& names) {
+  const auto before = apply_policy(staying(), policy_);
+  for (const auto& name : names) going_.insert(rest_of(name, "points/"));
+  for (const auto& verdict : before) {
+    const bool for_window_only = verdict.begins_window && verdict.reasons.size() == 1;
+    if (!going_.contains(verdict.point.id) || !verdict.keep || for_window_only) continue;
+    throw Violation{"point " + verdict.point.id + " goes, and the policy keeps it"};
+  }
+  auto begins = [](const auto& verdicts) {
+    return std::ranges::any_of(verdicts, &PointVerdict::begins_window);
+  };
+  if (begins(before) && !begins(apply_policy(staying(), policy_)))
+    throw Violation{"the window begins with none any more of the points that stay"};
+  for (const auto& needs : all_log_needs()) logbook_.check_left(needs);
 }
 
 void Model::removes_point(const std::string& id, const std::string& who) {
   auto it = points_.find(id);
   if (it == points_.end()) return;
   auto& point = it->second;
-  if (point.state == Point::State::whole) {
-    for (const auto& verdict : verdicts()) {
-      if (verdict.begins_window) began_window_.insert(verdict.point.id);
-      if (verdict.point.id != id || !verdict.keep) continue;
-      if (verdict.begins_window && verdict.reasons.size() == 1) continue;
-      throw Violation{"point " + id + " is removed, and the policy keeps it"};
-    }
-    if (pins_.keeps(id, pruning_since(who)))
-      throw Violation{"point " + id + " is removed, and it is pinned"};
-    for (const auto& digest : point.needs) --needed_[digest];
-  }
-  point.state = Point::State::gone;
+  if (std::exchange(point.state, Point::State::gone) != Point::State::whole) return;
+  if (!going_.contains(id)) throw Violation{"point " + id + " is removed, and no word says so"};
+  if (pins_.keeps(id, pruning_since(who)))
+    throw Violation{"point " + id + " is removed, and it is pinned"};
+  for (const auto& digest : point.needs) --needed_[digest];
 }
 
 void Model::removes_snapshot(const std::string& name) {
@@ -317,6 +327,8 @@ void Model::written_word(const std::string& id, std::string_view bytes, const st
   auto [it, is_new] = words_.try_emplace(id);
   auto& word = it->second;
   if (is_new && json.contains("since")) throw Violation{"word " + id + " begins in its middle"};
+  if (word.since == Timestamp(0) && json.contains("since"))
+    settled(json.at("points").get<std::vector<std::string>>());
   if (json.contains("since")) word.since = *parse_timestamp(json.at("since").get<std::string>());
   if (!json.value("decided", false)) return;
   if (std::exchange(word.decided, true)) throw Violation{"word " + id + " was decided twice"};
@@ -397,7 +409,6 @@ void Model::expect_no_garbage() {
   });
   for (const auto& [name, point] : outside_) {
     if (points_.count(point) != 0 && points_.at(point).needs.empty()) continue;  // never published
-    if (began_window_.contains(point)) continue;
     if (!is_live(point)) throw Violation{name + " stays for ever, and its point is gone"};
   }
 }

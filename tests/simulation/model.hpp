@@ -112,7 +112,8 @@ class Model {
   void removes_locked(const std::string& name, Timestamp now) const;
   void removes_pack(const std::string& name);
   void removes_point(const std::string& id, const std::string& who);
-  std::vector<PointVerdict> verdicts() const;
+  std::vector<PolicyPoint> staying() const;
+  void settled(const std::vector<std::string>& names);
   void removes_snapshot(const std::string& name);
   void check_word_allows(const std::string& name, Timestamp now);
   std::string who_needs(const Digest& digest) const;
@@ -127,6 +128,7 @@ class Model {
   std::map<std::string, Files> expected_;
   std::map<std::string, Point> points_;
   std::map<std::string, Word> words_;
+  std::set<std::string> going_;                          // points that words drop for sure, ids
   std::map<std::string, std::vector<Digest>> packs_;     // that are there
   std::unordered_map<Digest, int, HashDigest> holders_;  // packs that are there
   std::unordered_map<Digest, int, HashDigest> needed_;   // by live points
@@ -140,8 +142,6 @@ class Model {
   ProofModel proofs_;
   PinModel pins_;
   std::map<std::string, Timestamp> pruning_since_;  // by who prunes
-  // Of two pruners each may have taken another point for the one with which the window begins.
-  std::set<std::string> began_window_;
   std::uint64_t published_ = 0;
   std::uint64_t deleted_ = 0;
 };

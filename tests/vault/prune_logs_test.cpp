@@ -1,18 +1,11 @@
 // What a pruner takes from the logbook, and what readers see of it then.
-#include "store/crash_store.hpp"
+#include "prune_fixture.hpp"
 #include "vault/logbook_keeper.hpp"
 #include "vault/pins.hpp"
-#include "vault/prune.hpp"
-#include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
-using store::Crashed;
-using store::CrashStore;
-
-constexpr Millis kHour{3'600'000};
-constexpr Millis kGrace = 24 * kHour;
 const LogName kWal{"postgres/1/00000001"};
 const LogName kTopic{"kafka/c/t/events/0"};
 const LogName kCompacted{"kafka/c/u/state/0"};
@@ -309,6 +302,101 @@ TEST_P(PruneLogs, RecordsBecomeOne) {
   EXPECT_LT(stored(), static_cast<std::uint64_t>(ends[kWal]) * 3);
 }
 
+// Sleeps before its n-th call of the store.
+class SleepsAt : public store::AroundStore {
+ public:
+  SleepsAt(store::ObjectStore& inner, int call, std::function<void()> meanwhile)
+      : AroundStore(inner), left_(call), meanwhile_(std::move(meanwhile)) {}
+  bool slept() const { return left_ <= 0; }
+
+ private:
+  void around(store::Call&, const Answer&, const std::function<void()>& pass_on) override {
+    if (--left_ == 0) meanwhile_();
+    pass_on();
+  }
+  int left_;
+  std::function<void()> meanwhile_;
+};
+
+struct TwoPruners : PruneLogs {
+  std::set<std::string> removed_outside;
+
+  // Only what the window needs, and the newest.
+  PruneOptions with() {
+    auto out = options();
+    out.policy.last = 1;
+    out.policy.weekly = 0;
+    out.outside = [](const RecoveryPoint& point) { return std::vector{"outside-" + point.id}; };
+    out.remove_outside = [this](const std::string& name) { removed_outside.insert(name); };
+    return out;
+  }
+  void run() { prune(vault, with(), clock, random, cancel); }
+
+  std::vector<std::string> begin() {
+    for (const auto& object : objects_of(store)) store.remove(object.name);
+    vault = make_vault(GetParam(), store, clock, random);
+    ends.clear();
+    needs.clear();
+    removed_outside.clear();
+    return take_every_six_hours(3);
+  }
+  std::vector<std::string> take_every_six_hours(int count) {
+    std::vector<std::string> out;
+    for (int i = 0; i < count; ++i) {
+      write(6);
+      out.push_back(take());
+    }
+    return out;
+  }
+
+  // There is a point as old as the window, and all of the logs from there on.
+  void expect_window() {
+    std::vector<PolicyPoint> points;
+    for (const auto& one : list_points(vault)) points.push_back({one.id, one.point->created, ""});
+    const auto verdicts = apply_policy(points, with().policy);
+    const auto first = std::ranges::find_if(verdicts, &PointVerdict::begins_window);
+    ASSERT_NE(first, verdicts.end()) << "of " << points.size() << " points";
+    expect_window_from(first->point.id);
+  }
+
+  void expect_nothing_forgotten() {
+    for (const auto& [id, _] : needs) {
+      EXPECT_EQ(removed_outside.contains("outside-" + id), !store.stat(point_name(id))) << id;
+    }
+  }
+};
+
+// Both begin with points at 6, 12 and 18 hours: one knows these only, its window begins with the
+// first, and it drops the second. Before any of its calls it sleeps; meanwhile there is a point at
+// 24 hours, and for who knows that, the window begins with the second, and he drops the first.
+TEST_P(TwoPruners, OneThatKnowsLessTakesNothingThatAnotherReliesOn) {
+  for (int others_run : {1, 3}) {
+    for (int call = 1;; ++call) {
+      SCOPED_TRACE(fmt::format("sleeps at call {}, another runs {} times", call, others_run));
+      begin();
+      SleepsAt slow(store, call, [&] {
+        take_every_six_hours(1);
+        for (int i = 0; i < others_run; ++i) {
+          run();
+          if (others_run > 1) clock.advance(kGrace);
+        }
+      });
+      prune(open(slow), with(), clock, random, cancel);
+      if (!slow.slept()) break;
+      expect_window();
+      for (int i = 0; i < 4; ++i) {
+        clock.advance(kGrace);
+        run();
+      }
+      expect_window();
+      EXPECT_LE(list_points(vault).size(), 2u);
+      EXPECT_TRUE(list_words(vault).empty());
+      expect_nothing_forgotten();
+      if (HasFailure()) return;
+    }
+  }
+}
+
 // Archivers, backups, pruners and keepers in turns, each dies at any store call.
 void crash_again_and_again(PruneLogs& test, std::uint64_t seed) {
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -356,6 +444,7 @@ TEST_P(PruneLogs, ThirtySeedsOfCrashes) {
 }
 
 LIFEBOAT_ON_BOTH_KINDS(PruneLogs);
+LIFEBOAT_ON_BOTH_KINDS(TwoPruners);
 
 }  // namespace
 }  // namespace lifeboat::vault
