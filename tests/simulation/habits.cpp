@@ -2,7 +2,7 @@
 
 namespace lifeboat::vault::simulation {
 
-Habits::Habits(Random& chance) {
+Habits::Habits(Random& chance, Focus focus) {
   auto one_of = [&](unsigned least, unsigned most) {
     return least + static_cast<unsigned>(chance.below(most - least + 1));
   };
@@ -25,6 +25,11 @@ Habits::Habits(Random& chance) {
     archivers = one_of(1, 2);
     keepers = one_of(1, 2);
     if (one_of(0, 1) == 0) window = one_of(1, 4) * kGrace;
+  }
+  if (focus == Focus::window) {
+    pruners = one_of(2, 4);
+    archivers = keepers = 1;
+    window = one_of(1, 4) * kGrace;
   }
   if (one_of(0, 3) == 0) {
     restorers = one_of(1, 2);

@@ -10,6 +10,11 @@ constexpr Millis kMinute{60'000};
 constexpr Millis kGrace = 60 * kMinute;
 constexpr Millis kDay = 24 * kGrace;
 
+enum class Focus {
+  all,
+  window,  // several pruners, and a window of the logbook, in each
+};
+
 // How things are in one simulation.
 struct Habits {
   unsigned writers, pruners, readers, verifiers;
@@ -30,7 +35,7 @@ struct Habits {
   Millis retain{0};          // of Object Lock; 0: there is none
   Millis between = kGrace;   // two lives, at most
 
-  explicit Habits(Random& chance);
+  Habits(Random& chance, Focus focus);
   // Much is pinned and pruned, and nothing else happens.
   void be_about_pins();
 

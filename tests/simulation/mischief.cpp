@@ -20,6 +20,8 @@ std::string_view to_string(Mischief mischief) {
       return "ListsIncompletely";
     case Mischief::hides_words:
       return "HidesWords";
+    case Mischief::hides_others_words:
+      return "HidesOthersWords";
     case Mischief::forgets_open_points:
       return "ForgetsOpenPoints";
     case Mischief::opens_late:

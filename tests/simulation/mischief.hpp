@@ -14,6 +14,7 @@ enum class Mischief {
   hides_fresh,          // a listing lacks what was written within the hour
   lists_incompletely,   // a listing lacks an object now and then
   hides_words,          // from backups: those of pruners
+  hides_others_words,   // from pruners: those of each other
   forgets_open_points,  // pruners see points only when they are whole
   opens_late,           // backups read words and list packs before they open their point
   removes_early,        // pruners wait for a minute, not for the grace period

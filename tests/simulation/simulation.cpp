@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "base/error.hpp"
-#include "simulation/habits.hpp"
 #include "simulation/logbook.hpp"
 #include "simulation/restores.hpp"
 #include "store/fault_store.hpp"
@@ -28,16 +27,16 @@ struct Host {
   RestoreJournal restore;  // likewise
 };
 
-Habits habits_of(Random& chance, Mischief mischief) {
-  Habits out(chance);
+Habits habits_of(Random& chance, Mischief mischief, Focus focus) {
+  Habits out(chance, focus);
   if (is_about_pins(mischief)) out.be_about_pins();
   return out;
 }
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, Mischief mischief, std::size_t trace_length)
-      : chance_(seed), habits_(habits_of(chance_, mischief)), trace_(trace_length) {
+  Simulation(std::uint64_t seed, Mischief mischief, std::size_t trace_length, Focus focus)
+      : chance_(seed), habits_(habits_of(chance_, mischief, focus)), trace_(trace_length) {
     ground_.mischief = mischief;
     proofs_.replaces_unread = mischief == Mischief::replaces_unread;
     restores_.pins_late = mischief == Mischief::pins_late;
@@ -470,8 +469,8 @@ class Simulation {
 
 }  // namespace
 
-Outcome simulate(std::uint64_t seed, Mischief mischief, std::size_t trace_length) {
-  return Simulation(seed, mischief, trace_length).run();
+Outcome simulate(std::uint64_t seed, Mischief mischief, std::size_t trace_length, Focus focus) {
+  return Simulation(seed, mischief, trace_length, focus).run();
 }
 
 }  // namespace lifeboat::vault::simulation

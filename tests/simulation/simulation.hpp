@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "simulation/habits.hpp"
 #include "simulation/store.hpp"
 
 namespace lifeboat::vault::simulation {
@@ -28,6 +29,6 @@ struct Outcome {
 // off. All of it follows from the seed. In the end all is quiet for some days, and one run of each
 // must do without any repair.
 Outcome simulate(std::uint64_t seed, Mischief mischief = Mischief::none,
-                 std::size_t trace_length = 80);
+                 std::size_t trace_length = 80, Focus focus = Focus::all);
 
 }  // namespace lifeboat::vault::simulation

@@ -98,6 +98,7 @@ void LifeStore::write(const std::string& name, std::string_view bytes, Lock lock
     written.before = ground_.objects.get(name).value_or("");
   }
   if (ground_.mischief == Mischief::hides_signs && written.first.empty()) written.first = bytes;
+  if (written.who.empty()) written.who = who_;
   written.when = ground_.scheduler.now();
   if (!ground_.objects.stat(name)) written.since = written.when;
   ground_.objects.put(name, bytes);
@@ -243,6 +244,9 @@ bool LifeStore::hidden(const ObjectInfo& info) {
       return ground_.chance.below(20) == 0;
     case Mischief::hides_words:
       return name.starts_with("prune/") && who_.starts_with("writer");
+    case Mischief::hides_others_words:
+      return name.starts_with("prune/") && who_.starts_with("pruner") &&
+             ground_.written[name].who != who_;
     case Mischief::forgets_open_points:
       return name.starts_with("points/") && who_.starts_with("pruner") &&
              !ground_.model.is_live(name.substr(7));

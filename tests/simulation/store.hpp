@@ -32,6 +32,7 @@ struct Ground {
     Timestamp when;
     std::string before;  // what it replaced…
     std::string first;   // …and what was there first
+    std::string who;     // wrote that
     Timestamp since{0};  // it is there
   };
   std::map<std::string, Written> written{};
