@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "vault/keys.hpp"
 #include "vault/logbook.hpp"
+#include "vault/prune_logs.hpp"
 #include "vault/snapshot.hpp"
 #include "vault/work_pool.hpp"
 
@@ -93,7 +94,13 @@ std::set<std::string> needed_by(const Vault& vault, const Chunks& chunks,
   if (!logs.empty()) {
     const auto logbook = Logbook::load(vault);
     for (const auto& need : logs) {
-      if (need.until) names.merge(logbook.objects(need.log, need.position, *need.until));
+      if (!need.until) continue;
+      // An object that was not given whole would be left out, and not be locked.
+      if (const auto why = why_lacking(logbook, PrunedLogs(), need)) {
+        throw Error(Code::conflict, need.log.value, "the logbook lacks WAL: " + *why,
+                    "run `lifeboat backup` again; when it stays so, `lifeboat verify` says more");
+      }
+      names.merge(logbook.objects(need.log, need.position, *need.until));
     }
   }
   names.insert("vault");
