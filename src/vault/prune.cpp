@@ -207,7 +207,7 @@ class Pruner {
     }
     auto word = *seen.word;
     const auto verdicts = judge(all, others.points);
-    settle_points(word, others, all, verdicts, dropped_by(all, verdicts, others),
+    settle_points(word, all, verdicts, dropped_by(all, verdicts, others),
                   [this](const auto& one) { return outside_of(one); });
     word.suspects.emplace();
     for (const auto& one : all.unfinished) {

@@ -50,10 +50,10 @@ std::set<std::string> names_of_dropped(const AllPoints& all,
   return out;
 }
 
-void settle_points(PruneWord& word, const OtherWords& others, const AllPoints& all,
-                   const std::vector<PointVerdict>& verdicts, const std::set<std::string>& dropped,
+void settle_points(PruneWord& word, const AllPoints& all, const std::vector<PointVerdict>& verdicts,
+                   const std::set<std::string>& dropped,
                    const std::function<std::set<std::string>(const ListedPoint&)>& outside) {
-  if (word.window != beginning_of(verdicts) || word.window < others.window) {
+  if (word.window != beginning_of(verdicts)) {
     word.points.clear();
     word.logs = PrunedLogs();
   }

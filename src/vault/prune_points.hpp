@@ -27,12 +27,12 @@ std::set<std::string> names_of_dropped(const AllPoints& all,
                                        const std::set<std::string>& given_up,
                                        const OtherWords& others);
 
-// Leaves in the word what goes for sure, by a look at the other words and then at the points, both
-// after it was written. Nothing of points and logs does unless the window begins where the word
-// says, and no other word drops that point or relies on a newer one: a pruner that knows less must
-// not take what others rely on. `outside` tells what a point has beside the vault.
-void settle_points(PruneWord& word, const OtherWords& others, const AllPoints& all,
-                   const std::vector<PointVerdict>& verdicts, const std::set<std::string>& dropped,
+// Leaves in the word what goes for sure, by a look at the other words and then at all points, both
+// after it was written. Nothing of points and logs does unless the window still begins where the
+// word says: who knows less must not take what others rely on. `outside` tells what a point has
+// beside the vault.
+void settle_points(PruneWord& word, const AllPoints& all, const std::vector<PointVerdict>& verdicts,
+                   const std::set<std::string>& dropped,
                    const std::function<std::set<std::string>(const ListedPoint&)>& outside);
 
 }  // namespace lifeboat::vault

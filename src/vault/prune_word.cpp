@@ -161,7 +161,6 @@ OtherWords other_words(const Vault& vault, const std::string& except) {
     out.known = out.known && listed.word.has_value();
     if (!listed.word) continue;
     out.points.insert(listed.word->points.begin(), listed.word->points.end());
-    out.window = std::max(out.window, listed.word->window);
   }
   return out;
 }

@@ -12,7 +12,7 @@
 
 namespace lifeboat::vault {
 
-// The point with which the logbook's window begins.
+// The point with which the logbook's window begins; older ones first.
 struct WindowBeginning {
   Timestamp created;
   std::string point;  // its id
@@ -33,7 +33,7 @@ struct PruneWord {
   std::vector<std::string> outside;  // what these points have beside the vault
   ByteCount bytes;                   // of these packs
   PrunedLogs logs;                   // what is to be left of logs of which something is pruned
-  // Whoever drops points and prunes logs relies on this one. nullopt: on none.
+  // That it drops points and prunes logs relies on this one. nullopt: on none.
   std::optional<WindowBeginning> window;
   struct Suspects {
     Timestamp since;                  // from then on the grace period counts
@@ -77,8 +77,7 @@ PrunedLogs decided_logs(const Vault& vault);
 // What a pruner must know of words but its own `except` before it drops points. With a word that
 // cannot be read, that is not known.
 struct OtherWords {
-  std::set<std::string> points;           // names of objects: they go, or may go
-  std::optional<WindowBeginning> window;  // the newest on which one of them relies
+  std::set<std::string> points;  // names of objects: they go, or may go
   bool known = true;
 };
 OtherWords other_words(const Vault& vault, const std::string& except);

@@ -52,6 +52,12 @@ class Models(unittest.TestCase):
         self.assertEqual(errors, 0)
         self.assertGreater(states, 1000)
 
+    def test_several_pruners_keep_the_window(self):
+        self.check_all("window.pml")
+        errors, states = check(MODELS / "window.pml", 0, "-DTHREE")
+        self.assertEqual(errors, 0)
+        self.assertGreater(states, 1000)
+
     def test_a_lease_has_one_winner_and_refuses_old_holders(self):
         self.check_all("lease.pml")
 

@@ -282,21 +282,25 @@ std::vector<PolicyPoint> Model::staying() const {
   return all;
 }
 
-// From here on nothing brings them back. The window may begin with an older point than it could,
-// and then all is there that follows that one.
-void Model::settled(const std::vector<std::string>& names) {
+// From here on nothing brings back the points that it names. The window may begin with an older
+// point than it could, and then all is there that follows that one. As long as no word relies on
+// one, all that are as old may go: then a pruner looked before the newest was published.
+void Model::settled(const nlohmann::json& word) {
   const auto before = apply_policy(staying(), policy_);
-  for (const auto& name : names) going_.insert(rest_of(name, "points/"));
+  for (const auto& name : word.at("points")) {
+    going_.insert(rest_of(name.get<std::string>(), "points/"));
+  }
+  const bool takes = !word.at("points").empty() || word.contains("logs");
+  window_has_begun_ = window_has_begun_ || (takes && word.contains("window"));
   for (const auto& verdict : before) {
     const bool for_window_only = verdict.begins_window && verdict.reasons.size() == 1;
     if (!going_.contains(verdict.point.id) || !verdict.keep || for_window_only) continue;
     throw Violation{"point " + verdict.point.id + " goes, and the policy keeps it"};
   }
-  auto begins = [](const auto& verdicts) {
-    return std::ranges::any_of(verdicts, &PointVerdict::begins_window);
-  };
-  if (begins(before) && !begins(apply_policy(staying(), policy_)))
+  if (window_has_begun_ &&
+      std::ranges::none_of(apply_policy(staying(), policy_), &PointVerdict::begins_window)) {
     throw Violation{"the window begins with none any more of the points that stay"};
+  }
   for (const auto& needs : all_log_needs()) logbook_.check_left(needs);
 }
 
@@ -327,8 +331,7 @@ void Model::written_word(const std::string& id, std::string_view bytes, const st
   auto [it, is_new] = words_.try_emplace(id);
   auto& word = it->second;
   if (is_new && json.contains("since")) throw Violation{"word " + id + " begins in its middle"};
-  if (word.since == Timestamp(0) && json.contains("since"))
-    settled(json.at("points").get<std::vector<std::string>>());
+  if (word.since == Timestamp(0) && json.contains("since")) settled(json);
   if (json.contains("since")) word.since = *parse_timestamp(json.at("since").get<std::string>());
   if (!json.value("decided", false)) return;
   if (std::exchange(word.decided, true)) throw Violation{"word " + id + " was decided twice"};

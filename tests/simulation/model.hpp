@@ -113,7 +113,7 @@ class Model {
   void removes_pack(const std::string& name);
   void removes_point(const std::string& id, const std::string& who);
   std::vector<PolicyPoint> staying() const;
-  void settled(const std::vector<std::string>& names);
+  void settled(const nlohmann::json& word);
   void removes_snapshot(const std::string& name);
   void check_word_allows(const std::string& name, Timestamp now);
   std::string who_needs(const Digest& digest) const;
@@ -128,7 +128,8 @@ class Model {
   std::map<std::string, Files> expected_;
   std::map<std::string, Point> points_;
   std::map<std::string, Word> words_;
-  std::set<std::string> going_;                          // points that words drop for sure, ids
+  std::set<std::string> going_;  // points that words drop for sure, ids
+  bool window_has_begun_ = false;
   std::map<std::string, std::vector<Digest>> packs_;     // that are there
   std::unordered_map<Digest, int, HashDigest> holders_;  // packs that are there
   std::unordered_map<Digest, int, HashDigest> needed_;   // by live points
