@@ -96,6 +96,7 @@ std::set<std::string> pinned_of(const vault::Vault& vault, const std::vector<std
 std::string amount(const vault::PruneWord& word) {
   std::string out = fmt::format("{} packs ({}), {} snapshots", word.packs.size(),
                                 format_bytes(word.bytes), word.snapshots.size());
+  if (!word.points.empty()) out += fmt::format(", {} points", word.points.size());
   if (!word.outside.empty()) {
     out += fmt::format(", {} of ClickHouse's backups", word.outside.size());
   }
@@ -222,6 +223,7 @@ nlohmann::json report_json(const recovery::PruneResult& result, bool dry_run) {
                           {"packs", step.word.packs},
                           {"bytes", step.word.bytes.value},
                           {"snapshots", step.word.snapshots},
+                          {"points", step.word.points},
                           {"clickhouse_backups", step.word.outside},
                           {"logs", to_json(step.word.logs)}};
     if (step.state == vault::PruneStep::State::waits) {
