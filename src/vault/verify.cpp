@@ -399,10 +399,16 @@ class Verifier {
     ++report_.objects;
     const auto until = start.until.value_or(start.position);
     const auto to = std::max(until, logbook_->next(start.log).value_or(until));
-    auto needed = intersect(needed_of(start, start.log), {{start.position, to}});
-    for (const auto& range : subtract(needed, logbook_->coverage(start.log).ranges)) {
-      missing(point, start.log, range.from, range.to);
-    }
+    const Ranges asked = {{start.position, to}};
+    auto holes = holes_in(start, asked);
+    // Of what is written while the logbook is listed, the listing may have the later part only.
+    if (!holes.empty() && logbook_->refresh() > 0) holes = holes_in(start, holes);
+    for (const auto& range : holes) missing(point, start.log, range.from, range.to);
+  }
+
+  Ranges holes_in(const LogStart& start, const Ranges& asked) const {
+    return subtract(intersect(needed_of(start, start.log), asked),
+                    logbook_->coverage(start.log).ranges);
   }
 
   void missing(const std::string& point, const LogName& log, Position from, Position to) {

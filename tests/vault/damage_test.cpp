@@ -1,5 +1,6 @@
 // Every flipped byte and every truncation of every object of a vault is found, and named, by
 // verify(), and no reader ever hands out wrong data.
+#include "store/forwarding_store.hpp"
 #include "vault/pins.hpp"
 #include "vault/prune_word.hpp"
 #include "vault_fixture.hpp"
@@ -287,6 +288,32 @@ TEST_P(DamageTest, ForeignNamesAreToldOf) {
 TEST_P(DamageTest, VerifyStopsWhenAsked) {
   cancel.request();
   EXPECT_EQ(error_of([&] { verify_all(); }).code(), Code::cancelled);
+}
+
+// A listing takes its time: what is written meanwhile may not be in it.
+TEST_P(DamageTest, WhatCameWhileTheLogbookWasListedIsNotMissing) {
+  class Slow : public store::ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    void list(const std::string& prefix,
+              const std::function<void(const ObjectInfo&)>& visit) override {
+      if (!prefix.starts_with("logbook/")) return ForwardingStore::list(prefix, visit);
+      auto all = objects_of(inner(), prefix);
+      if (listed++ < hidden) all.pop_back();
+      for (const auto& info : all) visit(info);
+    }
+    int hidden = 0;  // from so many listings of the logbook, its last object
+    int listed = 0;
+  };
+  Slow slow(store);
+  auto found = [&](int hidden) {
+    slow.hidden = hidden;
+    slow.listed = 0;
+    return verify(open(slow), {}, cancel).damages.size();
+  };
+  EXPECT_EQ(found(0), 0u);
+  EXPECT_EQ(found(slow.listed), 0u);  // it is there when it is looked for once more
+  EXPECT_EQ(found(1'000), 1u);
 }
 
 LIFEBOAT_ON_BOTH_KINDS(DamageTest);
