@@ -149,6 +149,8 @@ void keep_logbook(const Context& c, const vault::Vault& vault, PruneResult& resu
   problems.insert(problems.end(), kept.problems.begin(), kept.problems.end());
 }
 
+constexpr Millis kAgain{1000};
+
 }  // namespace
 
 PruneResult prune(const Context& c, const vault::Vault& vault, const PruneRequest& request) {
@@ -159,8 +161,9 @@ PruneResult prune(const Context& c, const vault::Vault& vault, const PruneReques
   options.only_finish = true;
   options.unpin.clear();  // who pins anew while this one waits was not meant
   while (request.wait && report.due && report.problems.empty()) {
-    auto left = *report.due - c.clock.now();
-    if (left > 0 && !c.cancel.sleep_for(Millis(std::min<std::int64_t>(left, 60'000)))) break;
+    // What is due and could not be done, as a pin keeps it, say, is not tried without a pause.
+    const auto left = std::max(*report.due - c.clock.now(), kAgain.count());
+    if (!c.cancel.sleep_for(Millis(std::min<std::int64_t>(left, 60'000)))) break;
     if (*report.due > c.clock.now()) continue;
     auto later = vault::prune(vault, options, c.clock, c.random, c.cancel);
     report.steps = std::move(later.steps);
