@@ -90,9 +90,11 @@ std::string make_word_id(Clock& clock, Random& random) {
   return compact_time(clock.now()) + "-" + random.hex(16);
 }
 
+namespace {
+
 // The version is that of before or when it was read, and contents never come back: a swap by it
 // replaces what was read, or nothing.
-std::optional<ListedWord> read_word(const Vault& vault, const std::string& id) {
+std::optional<ListedWord> read_once(const Vault& vault, const std::string& id) {
   auto name = word_name(id);
   auto info = vault.store().stat(name);
   auto object = info ? vault.store().get(name) : std::nullopt;
@@ -105,6 +107,18 @@ std::optional<ListedWord> read_word(const Vault& vault, const std::string& id) {
     out.problem = error.what();
   }
   return out;
+}
+
+}  // namespace
+
+// One that is damaged names nothing to a backup, and keeps every pruner from deleting: so both must
+// see the same, and an answer that was torn on its way is no damage.
+std::optional<ListedWord> read_word(const Vault& vault, const std::string& id) {
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    auto found = read_once(vault, id);
+    if (!found || found->word || tries == kTries) return found;
+  }
 }
 
 std::vector<ListedWord> list_words(const Vault& vault) {
