@@ -29,6 +29,8 @@ Habits::Habits(Random& chance, Focus focus) {
   if (focus == Focus::window) {
     pruners = one_of(2, 4);
     archivers = keepers = 1;
+    verifiers = 0;
+    keeps_proofs = false;
     window = one_of(1, 4) * kGrace;
   }
   if (one_of(0, 3) == 0) {
