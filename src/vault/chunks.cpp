@@ -54,6 +54,7 @@ struct HashDigest {
 };
 
 constexpr std::size_t kBuffersKept = 48;
+constexpr std::size_t kJobs = 64;  // that wait: what they hold is bounded by who hands it over
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{16u << 20};
@@ -93,7 +94,7 @@ struct Chunks::Impl {
         index(std::move(i)),
         writer(v, {options.pack_size, options.threads > 0, options.clock, options.seed},
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
-        pool(options.threads),
+        pool(options.threads, kJobs),
         reading(options.threads),
         hashing(sha256_at_once() > 1 ? std::min(options.threads, 1u) : options.threads) {}
 

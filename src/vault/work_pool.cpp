@@ -14,7 +14,7 @@ WorkPool::~WorkPool() {
 void WorkPool::enqueue(std::function<void()> job) {
   if (wanted_ == 0) return job();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return under_way_ < 2 * wanted_; });
+  changed_.wait(lock, [&] { return under_way_ < most_; });
   if (threads_.size() < wanted_) threads_.emplace_back([this] { work(); });
   ++under_way_;
   queue_.push_back(std::move(job));

@@ -22,12 +22,14 @@ inline unsigned threads_for(const store::ObjectStore& store, unsigned wanted) {
 // Runs jobs on a few threads, which start when they are needed. Thread-safe.
 class WorkPool {
  public:
-  explicit WorkPool(unsigned threads) : wanted_(threads) {}  // 0: the caller does the jobs
+  // 0 threads: the caller does the jobs. `most` are queued or being done; 0: 2 * threads.
+  explicit WorkPool(unsigned threads, std::size_t most = 0)
+      : wanted_(threads), most_(most > 0 ? most : 2 * std::size_t{threads}) {}
   ~WorkPool();                                               // waits for all jobs
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
-  // Blocks while 2 * threads jobs are queued or being done. What the job captures goes when it is
+  // Blocks while `most` jobs are queued or being done. What the job captures goes when it is
   // done, not when the future goes: a packaged_task would keep it.
   template <typename Result, typename Job>
   std::future<Result> later(Job job) {
@@ -55,6 +57,7 @@ class WorkPool {
   void work();
 
   const unsigned wanted_;
+  const std::size_t most_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<std::function<void()>> queue_;
