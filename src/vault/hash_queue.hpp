@@ -20,7 +20,7 @@ namespace lifeboat::vault {
 class HashQueue {
  public:
   // Of content, with what each piece takes besides; or one piece.
-  static constexpr ByteCount kUnderWay{28u << 20};
+  static constexpr ByteCount kUnderWay{20u << 20};
 
   struct Hashed {
     std::string bytes;
