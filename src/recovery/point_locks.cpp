@@ -14,12 +14,11 @@ void lock_content_of(const Context& c, const vault::Vault& vault, const vault::C
   step(c, "lock", "Lock what the point needs", [&] {
     const auto file = c.config.state / "locks";
     auto known = vault::decode_locks(read_file(file).value_or(""), vault.id());
-    const auto names = vault::needed_by(vault, chunks, point);
-    const auto done = vault::lock_content(vault, {names.begin(), names.end()}, s3->lock->retain,
-                                          known, c.clock, c.cancel);
+    const auto done =
+        vault::lock_needed(vault, chunks, point, s3->lock->retain, known, c.clock, c.cancel);
     write_file_durably(file, vault::encode_locks(known, vault.id()));
     spdlog::info("{} objects are needed; asked of {} whether they are locked, locked {} again",
-                 names.size(), done.asked, done.locked);
+                 done.needed, done.asked, done.locked);
   });
 }
 

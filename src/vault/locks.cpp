@@ -131,13 +131,26 @@ LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names
         throw Error(Code::not_found, "object " + name, "is gone, and the new point needs it",
                     "run `lifeboat backup` again; when it stays so, `lifeboat verify` says more");
       });
-  LocksDone out{asked.size(), 0};
+  LocksDone out{names.size(), asked.size(), 0};
   for (const auto& [name, locked] : asked) {
     now[name] = locked.until;
     out.locked += locked.again ? 1 : 0;
   }
   known = std::move(now);
   return out;
+}
+
+LocksDone lock_needed(const Vault& vault, const Chunks& chunks, const RecoveryPoint& point,
+                      Millis retain, KnownLocks& known, const Clock& clock, const Cancel& cancel) {
+  constexpr int kTries = 4;
+  for (int tries = 1;; ++tries) {
+    const auto names = needed_by(vault, chunks, point);
+    try {
+      return lock_content(vault, {names.begin(), names.end()}, retain, known, clock, cancel);
+    } catch (const Error& error) {
+      if (error.code() != Code::not_found || tries == kTries) throw;
+    }
+  }
 }
 
 std::map<std::string, Timestamp> locked_now(const Vault& vault,

@@ -36,6 +36,7 @@ std::set<std::string> needed_by(const Vault& vault, const Chunks& chunks,
                                 const RecoveryPoint& point);
 
 struct LocksDone {
+  std::size_t needed = 0;  // objects
   std::size_t asked = 0;   // the others were known to be locked long enough
   std::size_t locked = 0;  // again, of these
 };
@@ -43,6 +44,10 @@ struct LocksDone {
 // Several at a time. Error(not_found) when one is gone, unsupported when the store has no locks, …
 LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names, Millis retain,
                        KnownLocks& known, const Clock& clock, const Cancel& cancel);
+
+// Of all that the point needs. What the logbook's keeper merges meanwhile is looked for again.
+LocksDone lock_needed(const Vault& vault, const Chunks& chunks, const RecoveryPoint& point,
+                      Millis retain, KnownLocks& known, const Clock& clock, const Cancel& cancel);
 
 // Which of the objects are locked now, and until when. Several at a time.
 std::map<std::string, Timestamp> locked_now(const Vault& vault,

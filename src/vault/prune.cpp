@@ -47,7 +47,7 @@ class Pruner {
     for (const auto& listed : list_words(vault_)) finish(listed);
     if (options_.only_finish) return std::move(report_);
     const auto others = other_words(vault_, "");
-    const auto all = look();
+    const auto all = look_until_it_stands();
     report_.unfinished = all.unfinished;
     decide(all, others);
     settle_unfinished(all);

@@ -204,6 +204,14 @@ class Prune(LockedVault):
         return words in daemon.log.read_text()
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def taken_at(point):
+    return datetime.datetime.strptime(point.split("-")[0] + "+0000", "%Y%m%dT%H%M%S%fZ%z")
+
+
 class Window(LockedVault):
     """The logbook's window and the results of verify, in a bucket that locks."""
 
@@ -221,6 +229,8 @@ class Window(LockedVault):
                              "SELECT pg_switch_wal(); CHECKPOINT")
             self.run_well("backup")
             points.append(self.points()[-1])
+            # The window of a second is to begin with the second one.
+            until(lambda: now() > taken_at(points[-1]) + datetime.timedelta(seconds=1.1), "a second has passed")
         sql(self.info(), "INSERT INTO t VALUES (-1, 'last')")
         end = int(sql(self.info(), "SELECT pg_current_wal_flush_lsn() - '0/0'"))
         until(lambda: self.wal()["next"] >= end, "the last row is archived")

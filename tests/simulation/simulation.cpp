@@ -257,9 +257,12 @@ class Simulation {
   void lock(Host& host, const Chunks& chunks, const RecoveryPoint& point) {
     if (habits_.retain == Millis(0)) return;
     if (chance_.below(4) == 0) host.locks.clear();
+    if (ground_.mischief != Mischief::publishes_unlocked) {
+      lock_needed(chunks.vault(), chunks, point, habits_.retain, host.locks, host.clock, cancel_);
+      return;
+    }
     auto names = needed_by(chunks.vault(), chunks, point);
-    if (ground_.mischief == Mischief::publishes_unlocked)
-      std::erase_if(names, [](const auto& name) { return name.starts_with("packs/"); });
+    std::erase_if(names, [](const auto& name) { return name.starts_with("packs/"); });
     lock_content(chunks.vault(), {names.begin(), names.end()}, habits_.retain, host.locks,
                  host.clock, cancel_);
   }
