@@ -44,6 +44,19 @@ void write_all(int fd, std::string_view bytes, const std::string& subject) {
   }
 }
 
+std::size_t read_at(int fd, std::uint64_t offset, char* into, std::size_t size,
+                    const std::string& subject) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::pread(fd, into + done, size - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error(errno, subject, "cannot read");
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
 void sync_file(int fd, const std::string& subject) {
   if (::fsync(fd) != 0) throw system_error(errno, subject, "cannot fsync");
 }

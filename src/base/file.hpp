@@ -29,6 +29,9 @@ class Fd {
 // All throw system_error() with the path as subject.
 Fd open_file(const std::filesystem::path& path, int flags, int mode = 0600);
 void write_all(int fd, std::string_view bytes, const std::string& subject);
+// pread(2), as many of them as there are.
+std::size_t read_at(int fd, std::uint64_t offset, char* into, std::size_t size,
+                    const std::string& subject);
 void sync_file(int fd, const std::string& subject);           // fsync(2)
 void sync_directory(const std::filesystem::path& directory);  // fsync(2) of the directory
 

@@ -90,20 +90,6 @@ std::vector<Found> list(const fs::path& directory) {
   return out;
 }
 
-// As many as there are.
-std::size_t read_at(int fd, std::uint64_t offset, char* into, std::size_t size,
-                    const fs::path& file) {
-  std::size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::pread(fd, into + done, size - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw system_error(errno, file.string(), "read");
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
-
 class Walk {
  public:
   Walk(FileSink& sink, FileGiver& files, std::vector<Tablespace>& tablespaces, const Cancel& cancel)
@@ -225,14 +211,14 @@ void FileGiver::read(int fd, const FileFacts& facts, const fs::path& file) {
     cancel_.check();
     const auto want =
         static_cast<std::size_t>(std::min<std::uint64_t>(facts.size.value - at, buffer_.size()));
-    const auto n = ended ? 0 : read_at(fd, at, buffer_.data(), want, file);
+    const auto n = ended ? 0 : read_at(fd, at, buffer_.data(), want, file.string());
     ended = n < want;
     std::fill(buffer_.begin() + static_cast<std::ptrdiff_t>(n),
               buffer_.begin() + static_cast<std::ptrdiff_t>(want), '\0');
-    pages_.look(at, std::string_view(buffer_).substr(0, n),
-                [&](std::uint64_t offset, std::string& page) {
-                  return read_at(fd, offset, page.data(), page.size(), file) == page.size();
-                });
+    pages_.look(
+        at, std::string_view(buffer_).substr(0, n), [&](std::uint64_t offset, std::string& page) {
+          return read_at(fd, offset, page.data(), page.size(), file.string()) == page.size();
+        });
     sink_.data(std::string_view(buffer_).substr(0, want));
     count(want);
     at += want;

@@ -48,15 +48,7 @@ bool is_symlink(int directory, const char* name) {
 std::string read_range(int fd, std::uint64_t offset, std::uint64_t length,
                        const std::string& subject) {
   std::string out(length, '\0');
-  std::size_t have = 0;
-  while (have < length) {
-    ssize_t n = ::pread(fd, out.data() + have, length - have, static_cast<off_t>(offset + have));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw system_error(errno, subject, "cannot read");
-    if (n == 0) break;
-    have += static_cast<std::size_t>(n);
-  }
-  out.resize(have);
+  out.resize(read_at(fd, offset, out.data(), length, subject));
   return out;
 }
 

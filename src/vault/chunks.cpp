@@ -54,7 +54,7 @@ struct HashDigest {
 };
 
 constexpr std::size_t kBuffersKept = 48;
-constexpr std::size_t kJobs = 64;  // that wait: what they hold is bounded by who hands it over
+constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded by who hands it over
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{16u << 20};
@@ -141,11 +141,7 @@ struct Chunks::Impl {
     hashing.add(std::move(bytes), [this, promise](HashQueue::Hashed hashed) {
       auto held = std::make_shared<HashQueue::Hashed>(std::move(hashed));
       pool.later<void>([this, promise, held] {
-        try {
-          promise->set_value(put(held->digest, std::move(held->bytes)));
-        } catch (...) {
-          promise->set_exception(std::current_exception());
-        }
+        fulfil(*promise, [&] { return put(held->digest, std::move(held->bytes)); });
       });
     });
     return future;
@@ -358,17 +354,18 @@ struct Chunks::Impl {
     return out;
   }
 
-  // All are unpacked before they are compared: many are hashed faster than one after another.
+  // All are unpacked before they are compared: many are hashed faster than one after another. One
+  // that follows itself is the same.
   void open_all(std::vector<Opening>& group) {
-    std::vector<std::size_t> first;  // but for those that follow themselves
+    auto repeats = [&](std::size_t i) {
+      return i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref;
+    };
     for (std::size_t i = 0; i < group.size(); ++i) {
-      if (i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref) continue;
-      unpack(group[i]);
-      first.push_back(i);
+      if (!repeats(i)) unpack(group[i]);
     }
-    compare(group, first);
+    compare(group);
     for (std::size_t i = 0; i < group.size(); ++i) {
-      if (i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref) {
+      if (repeats(i)) {
         group[i].content = group[i - 1].content;
         group[i].error = group[i - 1].error;
       }
@@ -384,13 +381,13 @@ struct Chunks::Impl {
     }
   }
 
-  static void compare(std::vector<Opening>& group, std::span<const std::size_t> numbers) {
+  static void compare(std::vector<Opening>& group) {
     std::vector<Opening*> unpacked;
     std::vector<std::string_view> contents;
-    for (auto number : numbers) {
-      if (!group[number].content.holder) continue;
-      unpacked.push_back(&group[number]);
-      contents.push_back(group[number].content.bytes);
+    for (auto& one : group) {
+      if (!one.content.holder) continue;
+      unpacked.push_back(&one);
+      contents.push_back(one.content.bytes);
     }
     const auto digests = sha256_each(contents);
     for (std::size_t i = 0; i < digests.size(); ++i) {
@@ -400,16 +397,14 @@ struct Chunks::Impl {
 
   // One that is not whole here, or not to be had, may be so in another pack: get() looks.
   void give(Opening& one) {
-    try {
+    fulfil(one.promise, [&] {
       if (one.error) std::rethrow_exception(one.error);
       if (!one.content.holder) {
         const auto found = std::make_shared<const std::string>(get(one.chunk.ref));
         one.content = {*found, found};
       }
-      one.promise.set_value(one.content);
-    } catch (...) {
-      one.promise.set_exception(std::current_exception());
-    }
+      return one.content;
+    });
   }
 
   // A store that is away has been asked for long enough, when there is no other pack to look in.

@@ -7,11 +7,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/checksum.hpp"
 #include "base/types.hpp"
+#include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
 
@@ -30,14 +30,11 @@ class HashQueue {
   // May block, and throws nothing.
   using Next = std::function<void(Hashed)>;
 
-  explicit HashQueue(unsigned threads) : wanted_(threads) {}  // 0: the caller hashes
-  ~HashQueue();                                               // when all was handed on
-  HashQueue(const HashQueue&) = delete;
-  HashQueue& operator=(const HashQueue&) = delete;
-
+  // 0: the caller hashes. Its end waits until all was handed on.
+  explicit HashQueue(unsigned threads) : pool_(threads, SIZE_MAX) {}
   // Blocks while kUnderWay is taken.
   void add(std::string bytes, Next next);
-  void wait_until_empty();  // until all was handed on
+  void wait_until_empty() { pool_.wait_until_idle(); }  // until all was handed on
 
  private:
   struct Waiting {
@@ -48,17 +45,13 @@ class HashQueue {
 
   std::shared_ptr<const void> take_room(std::uint64_t bytes);
   std::vector<Waiting> take_some();
-  static void hash(std::vector<Waiting> some);
-  void work();
+  void hash_some();
 
-  const unsigned wanted_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<Waiting> waiting_;
   std::uint64_t under_way_ = 0;  // bytes
-  unsigned busy_ = 0;            // threads that hold some
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  WorkPool pool_;  // last: its threads end first. A job for each piece, most find it taken
 };
 
 }  // namespace lifeboat::vault

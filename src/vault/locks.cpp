@@ -32,23 +32,6 @@ bool begins(const std::string& name, std::initializer_list<std::string_view> pre
   return false;
 }
 
-// f(name) for each, several at a time; what the first one that fails throws.
-template <typename Result, typename F>
-std::map<std::string, Result> for_all(const store::ObjectStore& store,
-                                      const std::vector<std::string>& names, const Cancel& cancel,
-                                      F f) {
-  WorkPool pool(threads_for(store, kRequestsAtOnce));
-  std::map<std::string, std::future<Result>> asked;
-  for (const auto& name : names) {
-    cancel.check();
-    if (asked.count(name) == 0) asked[name] = pool.later<Result>([&f, name] { return f(name); });
-  }
-  pool.wait_until_idle();
-  std::map<std::string, Result> out;
-  for (auto& [name, future] : asked) out[name] = future.get();
-  return out;
-}
-
 struct Locked {
   Timestamp until;
   bool again = false;
@@ -123,8 +106,8 @@ LocksDone lock_content(const Vault& vault, const std::vector<std::string>& names
       doubtful.push_back(name);
   }
   auto& store = vault.store();
-  const auto asked =
-      for_all<Locked>(store, doubtful, cancel, [&](const std::string& name) -> Locked {
+  const auto asked = for_all<Locked>(
+      store, kRequestsAtOnce, doubtful, cancel, [&](const std::string& name) -> Locked {
         const auto until = store.locked_until(name);
         if (until && *until >= needed) return {*until, false};
         if (store.lock_until(name, wanted)) return {wanted, true};
@@ -159,7 +142,7 @@ std::map<std::string, Timestamp> locked_now(const Vault& vault,
   auto& store = vault.store();
   std::map<std::string, Timestamp> out;
   for (auto& [name, until] : for_all<std::optional<Timestamp>>(
-           store, names, cancel,
+           store, kRequestsAtOnce, names, cancel,
            [&](const std::string& name) { return store.locked_until(name); })) {
     if (until) out[name] = *until;
   }

@@ -63,12 +63,8 @@ struct Part {
   std::function<void()> bad = [] {};
 };
 
-// What was found.
 struct Findings {
-  std::optional<Error> error, unread;  // as in ObjectCheck
-  bool lost = false;
-  std::uint64_t bytes = 0;
-  std::uint64_t content = 0;
+  ObjectCheck check;
   std::vector<const Part*> bad;
 
   // False when `look` throws what is noted as wrong, or as not to be had.
@@ -79,12 +75,12 @@ struct Findings {
       return true;
     } catch (const Error& caught) {
       if (caught.code() == Code::cancelled) throw;
-      auto& note = is_damage(caught.code()) ? error : unread;
+      auto& note = is_damage(caught.code()) ? check.error : check.unread;
       if (!note) note = caught;
       return false;
     }
   }
-  bool ends() const { return lost || unread; }  // there is no more to be had
+  bool ends() const { return check.lost || check.unread; }  // there is no more to be had
 };
 
 // Parts that lie back to back.
@@ -119,7 +115,7 @@ class SpanReader {
   Findings read() {
     const bool had = out_.guarded([&] { fetch(); });
     if (out_.ends()) return std::move(out_);
-    out_.bytes = bytes_.size();
+    out_.check.bytes = ByteCount(bytes_.size());
     if (had) check();
     for (const auto& part : span_.parts) {
       if (!had) out_.bad.push_back(&part);
@@ -131,8 +127,8 @@ class SpanReader {
   void fetch() {
     auto bytes = vault_.store().get_range(name_, ByteCount(span_.parts.front().offset),
                                           ByteCount(span_.stored));
-    out_.lost = !bytes;
-    if (out_.lost) {
+    out_.check.lost = !bytes;
+    if (!bytes) {
       throw Error(Code::not_found, name_, "is missing from the vault",
                   "run lifeboat backup: what still exists at its source is written again");
     }
@@ -169,7 +165,7 @@ class SpanReader {
       throw Error(Code::corrupt, name_, "is cut off",
                   "run lifeboat backup: what still exists at its source is written again");
     }
-    out_.content += part.content;
+    out_.check.content = out_.check.content + part.content;
     return part.check(bytes_.data() + at, room);
   }
 
@@ -194,7 +190,7 @@ class Reading {
  public:
   Reading(Readers& readers, const ObjectToCheck& object)
       : readers_(readers), vault_(readers.vault), object_(object) {
-    out_.name = object.name;
+    found_.check.name = object.name;
   }
 
   ObjectCheck pack(const CheckedParts& wanted) {
@@ -203,7 +199,7 @@ class Reading {
                               [&](std::string_view object) {
                                 return open_pack(vault_.sealing(), object_.name, object, true);
                               });
-    if (!footer) return told();
+    if (!footer) return std::move(found_.check);
     auto seal = seal_of(ObjectType::pack, footer->salt);
     auto parts = header_of(ObjectType::pack);
     for (const auto& chunk : footer->chunks) {
@@ -213,10 +209,10 @@ class Reading {
                        [&](char* bytes, std::string& room) {
                          return check(seal ? &*seal : nullptr, chunk, bytes, room);
                        },
-                       &chunk, [&] { out_.chunks.push_back(chunk.offset); }});
+                       &chunk, [&] { found_.check.chunks.push_back(chunk.offset); }});
     }
     read(parts);
-    return told();
+    return std::move(found_.check);
   }
 
   ObjectCheck logbook(const CheckedParts& wanted) {
@@ -224,7 +220,7 @@ class Reading {
                                     [&](std::string_view object) {
                                       return find_footer(vault_.sealing(), object_.name, object);
                                     });
-    if (!footer) return told();
+    if (!footer) return std::move(found_.check);
     auto parts = header_of(ObjectType::logbook);
     for (const auto& extent : footer->extents) {
       end_ = extent.offset.value + extent.stored.value;
@@ -235,10 +231,10 @@ class Reading {
                                             std::string(bytes, extent.stored.value));
                          return room;
                        },
-                       nullptr, [&] { out_.extents.push_back(extent.extent); }});
+                       nullptr, [&] { found_.check.extents.push_back(extent.extent); }});
     }
     read(parts);
-    return told();
+    return std::move(found_.check);
   }
 
  private:
@@ -247,13 +243,13 @@ class Reading {
   std::optional<Kind> footer_of(Read&& read_it, Find&& find) {
     std::optional<Kind> footer;
     bool known = found_.guarded([&] { footer = read_it(); });
-    if (known || found_.unread) return footer;
+    if (known || found_.check.unread) return footer;
     if (object_.size.value <= kSmall) {
       found_.guarded([&] {
         if (auto whole = vault_.store().get(object_.name)) footer = find(*whole);
       });
     }
-    found_.lost = !footer;
+    found_.check.lost = !footer;
     return footer;
   }
 
@@ -298,7 +294,8 @@ class Reading {
     }
     for (auto& span : ahead.spans) add(span.get());
     if (found_.ends()) return;
-    found_.bytes += object_.size.value - std::min(object_.size.value, end_);
+    auto& bytes = found_.check.bytes;
+    bytes = bytes + (object_.size.value - std::min(object_.size.value, end_));
   }
 
   Findings read(const Span& span) {
@@ -312,21 +309,13 @@ class Reading {
 
   void add(Findings span) {
     if (found_.ends()) return;
-    if (!found_.error) found_.error = std::move(span.error);
-    found_.unread = std::move(span.unread);
-    found_.lost = span.lost;
-    found_.bytes += span.bytes;
-    found_.content += span.content;
+    auto& check = found_.check;
+    if (!check.error) check.error = std::move(span.check.error);
+    check.unread = std::move(span.check.unread);
+    check.lost = span.check.lost;
+    check.bytes = check.bytes + span.check.bytes.value;
+    check.content = check.content + span.check.content.value;
     for (const auto* part : span.bad) part->bad();
-  }
-
-  ObjectCheck told() {
-    out_.bytes = ByteCount(found_.bytes);
-    out_.content = ByteCount(found_.content);
-    out_.error = std::move(found_.error);
-    out_.unread = std::move(found_.unread);
-    out_.lost = found_.lost;
-    return std::move(out_);
   }
 
   Readers& readers_;
@@ -335,7 +324,6 @@ class Reading {
   std::uint64_t end_ = kHeaderSize;  // of the parts
   std::atomic<bool> ended_ = false;  // there is no more to be had
   Findings found_;
-  ObjectCheck out_;
 };
 
 }  // namespace

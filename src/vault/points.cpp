@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <future>
-
 #include "base/error.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
@@ -205,14 +203,10 @@ std::vector<ListedPoint> list_points(const Vault& vault) {
 AllPoints list_all_points(const Vault& vault) {
   std::vector<std::string> names;
   vault.store().list(kPrefix, [&](const store::ObjectInfo& info) { names.push_back(info.name); });
-  std::vector<std::future<Listed>> listed;
-  WorkPool pool(threads_for(vault.store(), kReadAtOnce));  // last: ends before what it works on
-  for (const auto& name : names) {
-    listed.push_back(pool.later<Listed>([&] { return look_at(vault, name); }));
-  }
+  auto listed = for_all<Listed>(vault.store(), kReadAtOnce, names, Cancel(),
+                                [&](const std::string& name) { return look_at(vault, name); });
   AllPoints out;
-  for (auto& future : listed) {
-    auto one = future.get();
+  for (auto& [_, one] : listed) {
     if (one.unfinished) out.unfinished.push_back(std::move(*one.unfinished));
     if (one.point) out.points.push_back(std::move(*one.point));
   }

@@ -80,18 +80,6 @@ PruneWord decode(const Vault& vault, const std::string& id, std::string object) 
   });
 }
 
-}  // namespace
-
-std::string word_name(const std::string& id) {
-  return kPrefix + id;
-}
-
-std::string make_word_id(Clock& clock, Random& random) {
-  return compact_time(clock.now()) + "-" + random.hex(16);
-}
-
-namespace {
-
 // The version is that of before or when it was read, and contents never come back: a swap by it
 // replaces what was read, or nothing.
 std::optional<ListedWord> read_once(const Vault& vault, const std::string& id) {
@@ -110,6 +98,14 @@ std::optional<ListedWord> read_once(const Vault& vault, const std::string& id) {
 }
 
 }  // namespace
+
+std::string word_name(const std::string& id) {
+  return kPrefix + id;
+}
+
+std::string make_word_id(Clock& clock, Random& random) {
+  return compact_time(clock.now()) + "-" + random.hex(16);
+}
 
 // One that is damaged names nothing to a backup, and keeps every pruner from deleting: so both must
 // see the same, and an answer that was torn on its way is no damage.
