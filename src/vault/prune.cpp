@@ -541,7 +541,7 @@ class Pruner {
   void name_points(PruneWord& word) {
     const auto planned = beginning_of(report_.points);
     const auto others = other_words(vault_, word.id);
-    const auto all = look();
+    const auto all = look_until_it_stands();
     decide(all, others);
     word.window = beginning_of(report_.points);
     if (word.window < planned) {

@@ -101,10 +101,10 @@ void LogbookModel::removes(const std::string& name, const std::vector<LogNeeds>&
   held_.erase(object);
 }
 
-bool LogbookModel::has_all_from(const std::vector<LogStart>& logs) const {
+bool LogbookModel::has_all_from(const PrunedLogs& left, const std::vector<LogStart>& logs) {
   return std::ranges::all_of(logs, [&](const auto& start) {
     const Range all{start.position, kLastPosition};
-    return left_in(left_, start.log, all) == Ranges{all};
+    return left_in(left, start.log, all) == Ranges{all};
   });
 }
 

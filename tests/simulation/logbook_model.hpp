@@ -45,8 +45,10 @@ class LogbookModel {
   void check(const LogNeeds& point) const;
   // nullptr: all of it.
   const Ranges* left_of(const LogName& log) const { return left_.left_of(log); }
+  const PrunedLogs& left() const { return left_; }
   // Nothing was pruned of what follows.
-  bool has_all_from(const std::vector<LogStart>& logs) const;
+  static bool has_all_from(const PrunedLogs& left, const std::vector<LogStart>& logs);
+  bool has_all_from(const std::vector<LogStart>& logs) const { return has_all_from(left_, logs); }
   std::uint64_t narrowed() const { return narrowed_; }  // logs, how often
 
  private:

@@ -156,6 +156,7 @@ void Model::written_point(const std::string& id, std::string_view bytes, Timesta
   }
   auto [it, is_new] = points_.try_emplace(id);
   auto& point = it->second;
+  if (is_new) point.left_before = logbook_.left();
   bool was_open = !is_new && point.state == Point::State::open;
   bool was_gone = is_new || point.state == Point::State::gone;
   if (!was_open && !(was_gone && state == Point::State::open)) {
@@ -226,7 +227,8 @@ LogNeeds Model::log_needs(const std::string& id, const Point& point) const {
 }
 
 // Of all points that are whole; in the window are, from the newest one back that is as old as it
-// and stays, all later ones.
+// and stays, all later ones. But none whose logs begin before what was pruned when it was opened:
+// that was taken from nobody.
 std::vector<LogNeeds> Model::all_log_needs() const {
   std::vector<std::pair<PolicyPoint, LogNeeds>> points;
   for (const auto& [id, point] : points_) {
@@ -237,8 +239,9 @@ std::vector<LogNeeds> Model::all_log_needs() const {
   std::vector<LogNeeds> out;
   for (auto& [told, needs] : points) {
     needs.in_window =
-        first == verdicts.end() ||
-        std::tie(told.created, told.id) >= std::tie(first->point.created, first->point.id);
+        LogbookModel::has_all_from(points_.at(told.id).left_before, needs.logs) &&
+        (first == verdicts.end() ||
+         std::tie(told.created, told.id) >= std::tie(first->point.created, first->point.id));
     out.push_back(std::move(needs));
   }
   return out;

@@ -77,7 +77,8 @@ class Model {
     std::vector<Digest> needs;
     std::set<std::string> roots;
     std::vector<LogStart> logs;
-    std::string sign{};  // of life, the last one
+    std::string sign{};        // of life, the last one
+    PrunedLogs left_before{};  // of the logbook, when it was opened
   };
   struct Word {
     Timestamp since;
