@@ -294,7 +294,8 @@ class Simulation {
       model_.expect(snapshot_name(chunks.vault(), id), std::move(files));
       point.stores["tree" + std::to_string(tree)] = {{"snapshot", id.hex()}};
     }
-    const bool any = habits_.window == Millis(0) || (!quiet_ && chance_.below(4) == 0);
+    const bool forgets = ground_.mischief == Mischief::names_pruned_logs;
+    const bool any = habits_.window == Millis(0) || (!quiet_ && (forgets || chance_.below(4) == 0));
     point.stores["log"] = {{"logs", logbook_.starts(any)}};
     chunks.flush();
     point.stores["outside"] = {{"backup", "outside-" + point.id}};
