@@ -47,8 +47,16 @@ bool is_symlink(int directory, const char* name) {
 
 std::string read_range(int fd, std::uint64_t offset, std::uint64_t length,
                        const std::string& subject) {
-  std::string out(length, '\0');
-  out.resize(read_at(fd, offset, out.data(), length, subject));
+  constexpr std::uint64_t at_once = 256u << 10;  // the zeros it overwrites are in the cache still
+  std::string out;
+  out.reserve(length);
+  while (out.size() < length) {
+    const auto begin = out.size(), want = std::min(at_once, length - begin);
+    out.resize(begin + want);
+    const auto got = read_at(fd, offset + begin, out.data() + begin, want, subject);
+    out.resize(begin + got);
+    if (got < want) break;
+  }
   return out;
 }
 

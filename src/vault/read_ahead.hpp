@@ -20,7 +20,7 @@ class ReadAhead {
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
   // Of content, at once: sixteen chunks of pages, which are hashed together.
   static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
-  static constexpr ByteCount kAhead{3 * kOpened.value};
+  static constexpr ByteCount kAhead{4 * kOpened.value};
 
   // `snapshot`: its name, for errors.
   ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink);
