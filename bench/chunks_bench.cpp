@@ -71,10 +71,19 @@ vault::SnapshotId only_snapshot(const Vault& vault) {
 
 class Nowhere : public vault::EntrySink {
  public:
-  void begin(const vault::Entry&) override {}
-  void data(std::string_view piece) override { bytes += piece.size(); }
-  void end_file() override {}
-  std::uint64_t bytes = 0;
+  void add(const vault::Entry&) override {}
+  std::unique_ptr<vault::DataSink> begin_file(const vault::Entry&) override {
+    return std::make_unique<Count>(bytes);
+  }
+  std::atomic<std::uint64_t> bytes = 0;
+
+ private:
+  struct Count : vault::DataSink {
+    explicit Count(std::atomic<std::uint64_t>& to) : bytes(to) {}
+    void data(std::string_view piece) override { bytes += piece.size(); }
+    void end() override {}
+    std::atomic<std::uint64_t>& bytes;
+  };
 };
 
 void restore(const Vault& vault) {

@@ -96,18 +96,22 @@ void put(const fs::path& folder, const std::string& place, const fs::path& key_f
 class ToFolder : public vault::EntrySink {
  public:
   explicit ToFolder(const fs::path& folder) : writer_(folder, {}) {}
-  void begin(const vault::Entry& entry) override {
-    int mode = static_cast<int>(entry.mode);
-    if (entry.type == vault::Entry::Type::directory) writer_.begin_directory(entry.path, mode);
-    if (entry.type == vault::Entry::Type::file) {
-      writer_.begin_file(entry.path, entry.size, mode, entry.mtime);
-    }
+  void add(const vault::Entry& entry) override {
+    writer_.begin_directory(entry.path, static_cast<int>(entry.mode));
   }
-  void data(std::string_view piece) override { writer_.data(piece); }
-  void end_file() override { writer_.end_file(); }
+  std::unique_ptr<vault::DataSink> begin_file(const vault::Entry& entry) override {
+    return std::make_unique<File>(writer_.open(entry.path, entry.size));
+  }
   void finish() { writer_.finish(); }
 
  private:
+  struct File : vault::DataSink {
+    explicit File(postgres::DataFileWriter to) : file(std::move(to)) {}
+    void data(std::string_view piece) override { file.data(piece); }
+    void end() override { file.end(); }
+    postgres::DataFileWriter file;
+  };
+
   postgres::DataDirectoryWriter writer_;
 };
 

@@ -9,9 +9,6 @@
 
 namespace lifeboat {
 
-namespace {
-
-// A page of 2 MiB comes by one fault and takes one entry of the TLB instead of 512.
 void ask_for_huge_pages(const std::string& buffer) {
   constexpr std::uintptr_t kHuge = 2u << 20;
   const auto at = reinterpret_cast<std::uintptr_t>(buffer.data());
@@ -19,8 +16,6 @@ void ask_for_huge_pages(const std::string& buffer) {
   const auto end = (at + buffer.capacity()) / kHuge * kHuge;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
-
-}  // namespace
 
 struct BufferPool::State {
   State(std::size_t k, ByteCount u) : keep(k), usual(u) { free.reserve(keep); }

@@ -117,6 +117,24 @@ std::optional<Owner> find_owner(const std::string& os_user) {
               "run lifeboat as root, or as " + os_user);
 }
 
+DataFileWriter::DataFileWriter(Fd file, std::string path, std::optional<ByteCount> expected)
+    : file_(std::move(file)), path_(std::move(path)), expected_(expected) {}
+
+void DataFileWriter::data(std::string_view piece) {
+  written_ = written_ + piece.size();
+  if (expected_ && written_ > *expected_) {
+    throw Error(Code::corrupt, path_, fmt::format("more than its {} bytes came", *expected_));
+  }
+  write_all(file_.get(), piece, path_);
+}
+
+void DataFileWriter::end() {
+  if (expected_ && written_ != *expected_) {
+    throw Error(Code::corrupt, path_, fmt::format("{} of its {} bytes came", written_, *expected_));
+  }
+  file_.reset();
+}
+
 DataDirectoryWriter::DataDirectoryWriter(fs::path directory, WriterOptions options)
     : owner_(find_owner(options.os_user)),
       directory_(fs::absolute(std::move(directory))),
@@ -164,38 +182,30 @@ void DataDirectoryWriter::symlink(const std::string& path, const std::string& ta
   if (::symlink(location.c_str(), place(path).c_str()) != 0) throw_errno(place(path), "symlink");
 }
 
-void DataDirectoryWriter::open(const std::string& path, std::optional<ByteCount> size) {
+DataFileWriter DataDirectoryWriter::open(const std::string& path,
+                                         std::optional<ByteCount> size) const {
   const auto at = place(path);
-  file_ = open_file(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  file_path_ = at.string();
-  expected_ = size;
-  written_ = ByteCount(0);
-  give_to(owner_, file_.get(), at);
+  auto file = open_file(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  give_to(owner_, file.get(), at);
+  return {std::move(file), at.string(), size};
 }
 
 void DataDirectoryWriter::begin_file(const std::string& path, ByteCount size, int /*mode*/,
                                      Timestamp /*mtime*/) {
-  open(path, size);
+  begun_ = open(path, size);
 }
 
 void DataDirectoryWriter::begin_stream(const std::string& path, int /*mode*/) {
-  open(path, std::nullopt);
+  begun_ = open(path, std::nullopt);
 }
 
 void DataDirectoryWriter::data(std::string_view piece) {
-  written_ = written_ + piece.size();
-  if (expected_ && written_ > *expected_) {
-    throw Error(Code::corrupt, file_path_, fmt::format("more than its {} bytes came", *expected_));
-  }
-  write_all(file_.get(), piece, file_path_);
+  begun_.value().data(piece);
 }
 
 void DataDirectoryWriter::end_file() {
-  if (expected_ && written_ != *expected_) {
-    throw Error(Code::corrupt, file_path_,
-                fmt::format("{} of its {} bytes came", written_, *expected_));
-  }
-  file_.reset();
+  begun_.value().end();
+  begun_.reset();
 }
 
 void DataDirectoryWriter::finish() {

@@ -35,6 +35,24 @@ struct Owner {
 // unknown name, Error(refused) when we are neither root nor that user.
 std::optional<Owner> find_owner(const std::string& os_user);
 
+// A file of a data directory that is being written.
+class DataFileWriter {
+ public:
+  // Error(corrupt) when more comes than was told.
+  void data(std::string_view piece);
+  // Error(corrupt) when less came than was told.
+  void end();
+
+ private:
+  friend class DataDirectoryWriter;
+  DataFileWriter(Fd file, std::string path, std::optional<ByteCount> expected);
+
+  Fd file_;
+  std::string path_;
+  std::optional<ByteCount> expected_;
+  ByteCount written_;
+};
+
 // Writes a data directory. Takes a directory that is absent (its parent must exist), empty or
 // unfinished (emptied first); Error(refused) for another, and nothing is touched. The same for each
 // tablespace's directory. Modes are 0700 and 0600. A path that leaves the directory is
@@ -50,22 +68,22 @@ class DataDirectoryWriter : public BackupSink {
   void data(std::string_view piece) override;
   void end_file() override;
 
+  // Beside the file begun, if any; several may be written at the same time, by several threads.
+  // nullopt: the size is not known. Its directory must be there.
+  DataFileWriter open(const std::string& path, std::optional<ByteCount> size) const;
+
   // Everything durable (fsync of each file and directory), the mark of an unfinished one removed.
   void finish();
 
  private:
   std::filesystem::path place(const std::string& path) const;
-  void open(const std::string& path, std::optional<ByteCount> size);
   void claim(const std::filesystem::path& directory);
 
   std::optional<Owner> owner_;  // before directory_, as claiming it needs it
   std::filesystem::path directory_;
   WriterOptions options_;
   std::vector<std::filesystem::path> roots_;  // the data directory and the tablespaces' ones
-  Fd file_;
-  std::string file_path_;
-  std::optional<ByteCount> expected_;
-  ByteCount written_;
+  std::optional<DataFileWriter> begun_;
 };
 
 struct RecoveryTarget {

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <mutex>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -31,31 +32,46 @@ class ToDataDirectory : public vault::EntrySink {
  public:
   ToDataDirectory(postgres::DataDirectoryWriter& writer, const Context& context, ByteCount total)
       : writer_(writer), context_(context), total_(total) {}
-  void begin(const vault::Entry& entry) override {
+  void add(const vault::Entry& entry) override {
     context_.cancel.check();
-    int mode = static_cast<int>(entry.mode);
-    switch (entry.type) {
-      case vault::Entry::Type::directory:
-        return writer_.begin_directory(entry.path, mode);
-      case vault::Entry::Type::symlink:
-        return writer_.symlink(entry.path, entry.target);
-      case vault::Entry::Type::file:
-        return writer_.begin_file(entry.path, entry.size, mode, entry.mtime);
+    if (entry.type == vault::Entry::Type::symlink) {
+      writer_.symlink(entry.path, entry.target);
+    } else {
+      writer_.begin_directory(entry.path, static_cast<int>(entry.mode));
     }
   }
-  void data(std::string_view piece) override {
+  std::unique_ptr<vault::DataSink> begin_file(const vault::Entry& entry) override {
     context_.cancel.check();
-    writer_.data(piece);
-    done_ += piece.size();
-    context_.reporter.progress("data directory", done_, total_.value, "bytes");
+    return std::make_unique<File>(*this, writer_.open(entry.path, entry.size));
   }
-  void end_file() override { writer_.end_file(); }
 
  private:
+  class File : public vault::DataSink {
+   public:
+    File(ToDataDirectory& to, postgres::DataFileWriter file) : to_(to), file_(std::move(file)) {}
+    void data(std::string_view piece) override {
+      to_.context_.cancel.check();
+      file_.data(piece);
+      to_.count(piece.size());
+    }
+    void end() override { file_.end(); }
+
+   private:
+    ToDataDirectory& to_;
+    postgres::DataFileWriter file_;
+  };
+
+  void count(std::uint64_t bytes) {
+    std::lock_guard lock(mutex_);
+    done_ += bytes;
+    context_.reporter.progress("data directory", done_, total_.value, "bytes");
+  }
+
   postgres::DataDirectoryWriter& writer_;
   const Context& context_;
   ByteCount total_;
-  std::uint64_t done_ = 0;
+  std::mutex mutex_;
+  std::uint64_t done_ = 0;  // guarded by mutex_
 };
 
 // For wal-fetch, which PostgreSQL's user runs: he need not be able to read lifeboat.yaml or what it

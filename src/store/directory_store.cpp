@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/buffer_pool.hpp"
 #include "base/error.hpp"
 
 namespace lifeboat::store {
@@ -50,6 +51,7 @@ std::string read_range(int fd, std::uint64_t offset, std::uint64_t length,
   constexpr std::uint64_t at_once = 256u << 10;  // the zeros it overwrites are in the cache still
   std::string out;
   out.reserve(length);
+  ask_for_huge_pages(out);
   while (out.size() < length) {
     const auto begin = out.size(), want = std::min(at_once, length - begin);
     out.resize(begin + want);

@@ -509,4 +509,8 @@ const Vault& Chunks::vault() const {
   return impl_->vault;
 }
 
+unsigned Chunks::threads() const {
+  return impl_->options.threads;
+}
+
 }  // namespace lifeboat::vault

@@ -97,6 +97,7 @@ class Chunks {
   // Where what was put lies, of what flush() was called for: packs that were there, and new ones.
   std::set<std::string> used_packs() const;
   const Vault& vault() const;
+  unsigned threads() const;  // 0: none, all is done by the caller
 
  private:
   struct Impl;

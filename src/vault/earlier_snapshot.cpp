@@ -12,24 +12,15 @@ bool walked_before(std::string_view path, std::string_view other) {
 }
 
 EarlierSnapshot::EarlierSnapshot(Chunks& chunks, const std::string& name)
-    : chunks_(chunks),
-      reader_(chunks, name),
-      parser_(name, [this](const Entry& entry) { ahead_.push_back(entry); }) {}
+    : list_(SnapshotReader(chunks, name).list()) {}
 
 const Entry* EarlierSnapshot::find(std::string_view path) {
-  const Entry* entry = front();
+  const Entry* entry = list_.front();
   while (entry != nullptr && walked_before(entry->path, path)) {
-    ahead_.pop_front();
-    entry = front();
+    list_.pop();
+    entry = list_.front();
   }
   return entry != nullptr && entry->path == path ? entry : nullptr;
-}
-
-const Entry* EarlierSnapshot::front() {
-  while (ahead_.empty() && pages_read_ < reader_.pages().size()) {
-    parser_.page(chunks_.get(reader_.pages()[pages_read_++]));
-  }
-  return ahead_.empty() ? nullptr : &ahead_.front();
 }
 
 }  // namespace lifeboat::vault

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <deque>
 #include <string>
 #include <string_view>
 
-#include "vault/snapshot.hpp"
-#include "vault/snapshot_format.hpp"
+#include "vault/entry_list.hpp"
 
 namespace lifeboat::vault {
 
@@ -14,7 +12,7 @@ namespace lifeboat::vault {
 bool walked_before(std::string_view path, std::string_view other);
 
 // The list of entries of a snapshot, for whoever goes through the same tree again in the order of
-// walked_before(). Memory: the entries of one page of the list.
+// walked_before(). Memory: that of EntryList.
 class EarlierSnapshot {
  public:
   // By the name of its object; `chunks` must outlive it. Errors as SnapshotReader's, of find() too.
@@ -24,13 +22,7 @@ class EarlierSnapshot {
   const Entry* find(std::string_view path);
 
  private:
-  const Entry* front();
-
-  Chunks& chunks_;
-  SnapshotReader reader_;
-  std::deque<Entry> ahead_;
-  EntryParser parser_;
-  std::size_t pages_read_ = 0;
+  EntryList list_;
 };
 
 }  // namespace lifeboat::vault

@@ -5,39 +5,57 @@
 namespace lifeboat::vault {
 namespace {
 
-constexpr std::size_t kMostEntries = 4096;  // that were not given yet
-constexpr std::size_t kMostWanted = 16384;  // chunks that were not fetched yet
+constexpr std::size_t kMostChunks = 16384;  // that are not opened yet
+constexpr std::size_t kMostFiles = 2048;    // that are not whole, when it asks for more
 
 }  // namespace
 
-ReadAhead::ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink)
-    : chunks_(chunks), snapshot_(std::move(snapshot)), sink_(sink) {}
+ReadAhead::ReadAhead(Chunks& chunks, std::string snapshot, Source source, EntrySink& sink,
+                     unsigned lanes)
+    : chunks_(chunks),
+      snapshot_(std::move(snapshot)),
+      source_(std::move(source)),
+      sink_(sink),
+      most_stored_(kStoredAhead.value / lanes),
+      most_opened_(kAhead.value / lanes) {}
 
-void ReadAhead::add(const Entry& entry) {
-  entries_.push_back({entry});
-  wanted_.insert(wanted_.end(), entry.chunks.begin(), entry.chunks.end());
-  while (wanted_.size() > kMostWanted || entries_.size() > kMostEntries) advance();
+bool ReadAhead::advance() {
+  ask_for_files();
+  if (files_.empty()) return false;
+  if (may_fetch()) {
+    fetch();
+  } else if (may_open()) {
+    open();
+  } else {
+    step();
+  }
+  return true;
 }
 
-void ReadAhead::finish() {
-  while (!entries_.empty()) advance();
-}
-
-void ReadAhead::advance() {
-  if (may_fetch()) return fetch();
-  if (may_open()) return open();
-  step();
+// Not before they could be fetched: another lane may be sooner.
+void ReadAhead::ask_for_files() {
+  if (all_asked_for_ || !wanted_.empty()) return;
+  if (files_.size() > kMostFiles || !room_to_fetch()) return;
+  auto files = source_();
+  all_asked_for_ = files.empty();
+  for (auto& file : files) {
+    wanted_.insert(wanted_.end(), file.chunks.begin(), file.chunks.end());
+    files_.push_back({std::move(file)});
+  }
 }
 
 bool ReadAhead::may_fetch() const {
-  return !wanted_.empty() && coming_.size() < kMostWanted &&
-         stored_ + kFetched.value <= kStoredAhead.value;
+  return !wanted_.empty() && room_to_fetch();
+}
+
+bool ReadAhead::room_to_fetch() const {
+  return coming_.size() < kMostChunks && stored_ + kFetched.value <= most_stored_;
 }
 
 void ReadAhead::fetch() {
   const std::vector<ChunkRef> refs(
       wanted_.begin(),
-      wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), kMostWanted)));
+      wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), kMostChunks)));
   for (auto& one : chunks_.fetch(refs, ByteCount(std::min(at_once_, kFetched.value)))) {
     stored_ += one.place.stored;
     coming_.push_back(std::move(one));
@@ -46,7 +64,7 @@ void ReadAhead::fetch() {
 }
 
 bool ReadAhead::may_open() const {
-  return !coming_.empty() && (opened_.empty() || opened_cost_ + kOpened.value <= kAhead.value);
+  return !coming_.empty() && (opened_.empty() || opened_cost_ + kOpened.value <= most_opened_);
 }
 
 void ReadAhead::open() {
@@ -69,16 +87,16 @@ void ReadAhead::open() {
 }
 
 void ReadAhead::step() {
-  auto& front = entries_.front();
-  if (!front.begun) sink_.begin(front.entry);
-  front.begun = true;
-  if (front.given < front.entry.chunks.size()) {
-    sink_.data(next(front.entry).bytes);
-    ++front.given;
+  auto& [file, given] = files_.front();
+  if (!begun_) begun_ = sink_.begin_file(file);
+  if (given < file.chunks.size()) {
+    begun_->data(next(file).bytes);
+    ++given;
     return;
   }
-  if (front.entry.type == Entry::Type::file) sink_.end_file();
-  entries_.pop_front();
+  begun_->end();
+  begun_.reset();
+  files_.pop_front();
 }
 
 Chunks::Content ReadAhead::next(const Entry& entry) {

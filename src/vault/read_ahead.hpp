@@ -1,17 +1,20 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <future>
+#include <memory>
 
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::vault {
 
-// Gives entries and their files' data to a sink, in order, while what comes next is read: first out
-// of the store, as it lies there, far ahead, so that what shrinks much takes few calls; then it is
-// opened, not so far. It begins with little at a time, so that the sink need not wait long. For one
-// thread. Memory: kAhead of content (or one chunk) with what a promise
-// for each chunk takes, kStoredAhead of what is not opened, the chunk lists of the files begun.
+// Gives files' data to a sink, file by file, while what comes next is read: first out of the store,
+// as it lies there, far ahead, so that what shrinks much takes few calls; then it is opened, not so
+// far. It begins with little at a time, so that the sink need not wait long. For one thread;
+// several may write a tree together. Memory, of all of them: kAhead of content (or one chunk each)
+// with what a promise for each chunk takes, kStoredAhead of what is not opened; of each, the chunk
+// lists of the files that it was given and that are not whole.
 class ReadAhead {
  public:
   static constexpr ByteCount kFirst{1u << 20};  // of both, at once
@@ -21,18 +24,19 @@ class ReadAhead {
   // Of content, at once: sixteen chunks of pages, which are hashed together.
   static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
   static constexpr ByteCount kAhead{4 * kOpened.value};
-
-  // `snapshot`: its name, for errors.
-  ReadAhead(Chunks& chunks, std::string snapshot, EntrySink& sink);
-  // May give what was added before. Throws what the sink throws, and what reading throws.
-  void add(const Entry& entry);
-  void finish();  // gives all that is left
+  // The files that come next; none: that was all.
+  using Source = std::function<std::vector<Entry>()>;
+  // `snapshot`: its name, for errors. `lanes`: those that share the memory.
+  ReadAhead(Chunks& chunks, std::string snapshot, Source source, EntrySink& sink,
+            unsigned lanes = 1);
+  // A piece of the work; false: there is none left. Throws what the source and the sink throw, and
+  // what reading throws.
+  bool advance();
 
  private:
   struct Waiting {
     Entry entry;
     std::size_t given = 0;  // of its chunks
-    bool begun = false;
   };
   struct Opened {
     std::uint64_t cost = 0;    // counted in opened_cost_
@@ -41,8 +45,9 @@ class ReadAhead {
   };
 
   static std::uint64_t cost(const ChunkRef& chunk) { return chunk.size.value + kEach.value; }
-  void advance();
+  void ask_for_files();
   bool may_fetch() const;
+  bool room_to_fetch() const;
   void fetch();
   bool may_open() const;
   void open();
@@ -51,9 +56,14 @@ class ReadAhead {
 
   Chunks& chunks_;
   std::string snapshot_;
+  Source source_;
   EntrySink& sink_;
-  std::deque<Waiting> entries_;
-  // The chunks of entries_ that were not given, in order: not fetched, not opened, opened.
+  const std::uint64_t most_stored_;  // of stored_
+  const std::uint64_t most_opened_;  // of opened_cost_
+  bool all_asked_for_ = false;
+  std::deque<Waiting> files_;
+  std::unique_ptr<DataSink> begun_;  // of the first of files_
+  // The chunks of files_ that were not given, in order: not fetched, not opened, opened.
   std::deque<ChunkRef> wanted_;
   std::deque<Chunks::Coming> coming_;
   std::deque<Opened> opened_;

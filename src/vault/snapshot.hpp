@@ -92,15 +92,27 @@ class SnapshotWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-// Takes a tree, entry by entry, in the order in which it was written; on one thread. What it throws
-// comes out of read_tree().
+// Takes the data of a file: all of it, in order.
+class DataSink {
+ public:
+  virtual ~DataSink() = default;
+  virtual void data(std::string_view piece) = 0;
+  virtual void end() = 0;  // all of it was given
+};
+
+// Takes a tree. What it and its files' sinks throw comes out of read_tree().
 class EntrySink {
  public:
   virtual ~EntrySink() = default;
-  virtual void begin(const Entry& entry) = 0;
-  virtual void data(std::string_view piece) = 0;  // of the file begun: all of it, in order
-  virtual void end_file() = 0;                    // of the file begun
+  // Directories and symlinks: one at a time, in the order in which they were written; none when a
+  // file that was written after it was begun.
+  virtual void add(const Entry& entry) = 0;
+  // A file. Several are begun, and written to, at the same time, on threads that may be others than
+  // that of read_tree(); each file's on one. What does not end is not whole.
+  virtual std::unique_ptr<DataSink> begin_file(const Entry& entry) = 0;
 };
+
+class EntryList;
 
 // Reads a snapshot. Thread-safe. Errors: not_found and corrupt name the object; what is not in the
 // tree is never guessed.
@@ -120,8 +132,11 @@ class SnapshotReader {
 
   // In the order in which they were written. Memory: one page and one entry.
   void for_each(const std::function<void(const Entry&)>& visit) const;
-  // All entries with their data. Reads ahead, over the ends of files, what lies near each other at
-  // once. Memory: that of ReadAhead, and what Chunks states.
+  // The same, asked for one by one.
+  EntryList list() const;
+  // All entries with their data, two files at a time when there are threads for it. Reads ahead,
+  // over the ends of files, what lies near each other at once. Memory: that of ReadAhead, and what
+  // Chunks states.
   void read_tree(EntrySink& sink) const;
   // The file's data, chunk by chunk. Reads ahead likewise.
   void read_file(const Entry& entry, const std::function<void(std::string_view)>& data) const;

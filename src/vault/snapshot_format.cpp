@@ -146,7 +146,7 @@ void EntryParser::begin(Entry entry) {
   if (entry.type == Entry::Type::file) {
     file_ = std::move(entry);
   } else {
-    visit_(entry);
+    visit_(std::move(entry));
   }
 }
 
@@ -168,7 +168,7 @@ void EntryParser::end_file(ByteCount size) {
   bytes_ += size.value;
   Entry file = std::move(*file_);
   file_.reset();
-  visit_(file);
+  visit_(std::move(file));
 }
 
 void EntryParser::finish(std::uint64_t entries, ByteCount bytes) const {

@@ -24,7 +24,7 @@ std::string encode_end(ByteCount size);            // likewise
 // every list that a writer does not write.
 class EntryParser {
  public:
-  EntryParser(std::string name, std::function<void(const Entry&)> visit)
+  EntryParser(std::string name, std::function<void(Entry)> visit)
       : name_(std::move(name)), visit_(std::move(visit)) {}
   void page(std::string_view bytes);
   // After the last page: compares with what the root says.
@@ -39,7 +39,7 @@ class EntryParser {
   [[noreturn]] void corrupt(const std::string& what) const;
 
   std::string name_;
-  std::function<void(const Entry&)> visit_;
+  std::function<void(Entry)> visit_;
   std::optional<Entry> file_;  // begun, not ended
   std::uint64_t entries_ = 0;
   std::uint64_t bytes_ = 0;

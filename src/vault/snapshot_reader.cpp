@@ -1,23 +1,74 @@
+#include <atomic>
+#include <mutex>
+
 #include "base/error.hpp"
+#include "vault/entry_list.hpp"
 #include "vault/object.hpp"
 #include "vault/read_ahead.hpp"
 #include "vault/snapshot.hpp"
 #include "vault/snapshot_format.hpp"
 #include "vault/text.hpp"
+#include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
+// That write files at the same time. One file's writes wait for each other in most file systems,
+// and where memory is slow to come by, they are what a restore waits for.
+constexpr unsigned kLanes = 2;
+
 // The data of one file.
-class FileSink : public EntrySink {
+class OneFile : public EntrySink {
  public:
-  explicit FileSink(const std::function<void(std::string_view)>& data) : data_(data) {}
-  void begin(const Entry&) override {}
-  void data(std::string_view piece) override { data_(piece); }
-  void end_file() override {}
+  explicit OneFile(const std::function<void(std::string_view)>& data) : data_(data) {}
+  void add(const Entry&) override {}
+  std::unique_ptr<DataSink> begin_file(const Entry&) override {
+    return std::make_unique<Data>(data_);
+  }
 
  private:
+  struct Data : DataSink {
+    explicit Data(const std::function<void(std::string_view)>& to) : give(to) {}
+    void data(std::string_view piece) override { give(piece); }
+    void end() override {}
+    const std::function<void(std::string_view)>& give;
+  };
   const std::function<void(std::string_view)>& data_;
+};
+
+// Gives a tree's files to several lanes, and what lies between them to the sink. Thread-safe.
+class SharedTree {
+ public:
+  SharedTree(const SnapshotReader& reader, EntrySink& sink) : list_(reader.list()), sink_(sink) {}
+
+  // Neighbours, so many that they can be read together: what they take in the store is not known.
+  std::vector<Entry> some_files() {
+    std::lock_guard lock(mutex_);
+    std::vector<Entry> files;
+    std::uint64_t bytes = 0;
+    for (std::size_t chunks = 0;
+         files.size() < kMostFiles && chunks < kMostChunks && bytes < kMostBytes.value;) {
+      auto entry = list_.next();
+      if (!entry) break;
+      if (entry->type != Entry::Type::file) {
+        sink_.add(*entry);
+        continue;
+      }
+      chunks += entry->chunks.size();
+      bytes += entry->size.value;
+      files.push_back(std::move(*entry));
+    }
+    return files;
+  }
+
+ private:
+  static constexpr std::size_t kMostFiles = 2048;
+  static constexpr std::size_t kMostChunks = 16384;
+  static constexpr ByteCount kMostBytes{128u << 20};
+
+  std::mutex mutex_;  // guards what follows
+  EntryList list_;
+  EntrySink& sink_;
 };
 
 }  // namespace
@@ -66,16 +117,6 @@ struct SnapshotReader::Impl {
       pages.push_back({*digest, size});
     }
   }
-
-  void for_each(const std::function<void(const Entry&)>& visit) const {
-    EntryParser parser(name, visit);
-    for (const auto& page : pages) {
-      std::string bytes_of_page = while_doing("reading the list of entries of snapshot " + name,
-                                              [&] { return chunks.get(page); });
-      parser.page(bytes_of_page);
-    }
-    parser.finish(entries, bytes);
-  }
 };
 
 SnapshotReader::SnapshotReader(Vault vault, const SnapshotId& id)
@@ -106,21 +147,46 @@ const std::vector<ChunkRef>& SnapshotReader::pages() const {
 }
 
 void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) const {
-  impl_->for_each(visit);
+  auto entries = list();
+  while (const auto entry = entries.next()) visit(*entry);
+}
+
+EntryList SnapshotReader::list() const {
+  return {impl_->chunks, impl_->name, impl_->pages, impl_->entries, impl_->bytes};
 }
 
 void SnapshotReader::read_tree(EntrySink& sink) const {
-  ReadAhead ahead(impl_->chunks, impl_->name, sink);
-  for_each([&](const Entry& entry) { ahead.add(entry); });
-  ahead.finish();
+  const unsigned lanes = impl_->chunks.threads() > 1 ? kLanes : 1;
+  SharedTree tree(*this, sink);
+  std::atomic<bool> failed = false;
+  WorkPool pool(lanes > 1 ? lanes : 0);
+  std::vector<std::future<void>> ends;
+  for (unsigned i = 0; i < lanes; ++i) {
+    ends.push_back(pool.later<void>([&] {
+      try {
+        ReadAhead lane(impl_->chunks, impl_->name, [&] { return tree.some_files(); }, sink, lanes);
+        while (!failed && lane.advance()) {
+        }
+      } catch (...) {
+        failed = true;
+        throw;
+      }
+    }));
+  }
+  pool.wait_until_idle();
+  for (auto& end : ends) end.get();
 }
 
 void SnapshotReader::read_file(const Entry& entry,
                                const std::function<void(std::string_view)>& data) const {
-  FileSink sink(data);
-  ReadAhead ahead(impl_->chunks, impl_->name, sink);
-  ahead.add(entry);
-  ahead.finish();
+  OneFile sink(data);
+  bool given = false;
+  const auto source = [&] {
+    return std::exchange(given, true) ? std::vector<Entry>() : std::vector<Entry>{entry};
+  };
+  ReadAhead ahead(impl_->chunks, impl_->name, source, sink);
+  while (ahead.advance()) {
+  }
 }
 
 std::optional<std::string> SnapshotReader::read_small(const std::string& path,

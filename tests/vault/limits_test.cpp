@@ -37,10 +37,17 @@ void expect_memory(std::uint64_t most, const std::function<void()>& body) {
 }
 
 struct CountingSink : EntrySink {
-  void begin(const Entry&) override {}
-  void data(std::string_view piece) override { bytes += piece.size(); }
-  void end_file() override {}
-  std::uint64_t bytes = 0;
+  void add(const Entry&) override {}
+  std::unique_ptr<DataSink> begin_file(const Entry&) override {
+    return std::make_unique<Count>(bytes);
+  }
+  struct Count : DataSink {
+    explicit Count(std::atomic<std::uint64_t>& to) : bytes(to) {}
+    void data(std::string_view piece) override { bytes += piece.size(); }
+    void end() override {}
+    std::atomic<std::uint64_t>& bytes;
+  };
+  std::atomic<std::uint64_t> bytes = 0;
 };
 
 TEST(Limits, ALargeSnapshotNeedsLittleMemory) {
