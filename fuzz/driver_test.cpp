@@ -206,6 +206,12 @@ TEST(Fuzz, Packs) {
       chunk.digest = sha256(content);
       pack.add(std::move(chunk));
     }
+    std::string delta(size, '\0');
+    vault::to_delta(std::string(size, 'z'), delta.data());
+    auto chunk = vault::compress_chunk(delta, 1);
+    chunk.codec = vault::ChunkCodec::zstd_delta;
+    chunk.digest = sha256(std::string(size, 'z'));
+    if (size > 1000) pack.add(std::move(chunk));
     seeds.emplace_back();
     for (const auto part : pack.finish()) seeds.back() += part;
   }

@@ -1,9 +1,6 @@
 #include "vault/pack_format.hpp"
 
-#include <zstd.h>
-
 #include <algorithm>
-#include <memory>
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -44,8 +41,12 @@ PackedChunk take_chunk(ByteReader& reader, const std::string& name) {
   chunk.size = reader.le<std::uint32_t>();
   chunk.codec = static_cast<ChunkCodec>(reader.le<std::uint8_t>());
   chunk.crc = reader.le<std::uint32_t>();
-  if (chunk.size > kMaxChunk.value || chunk.stored > chunk.size + kTagSize ||
-      (chunk.codec != ChunkCodec::none && chunk.codec != ChunkCodec::zstd)) {
+  if (!is_chunk_codec(chunk.codec)) {
+    corrupt(name, "its chunk " + chunk.digest.hex() + " has codec " +
+                      std::to_string(static_cast<unsigned>(chunk.codec)) +
+                      ", which this version does not know");
+  }
+  if (chunk.size > kMaxChunk.value || chunk.stored > chunk.size + kTagSize) {
     corrupt(name, "its footer has a chunk that cannot be: " + chunk.digest.hex());
   }
   return chunk;
@@ -75,18 +76,6 @@ PackFooter decode_footer(const std::string& name, const ContainerFooter& footer)
   return out;
 }
 
-void decompress(const std::string& name, const PackedChunk& place, std::string_view bytes,
-                std::string& content) {
-  thread_local std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                            &ZSTD_freeDCtx);
-  content.resize(place.size);
-  auto n = ZSTD_decompressDCtx(context.get(), content.data(), content.size(), bytes.data(),
-                               bytes.size());
-  if (ZSTD_isError(n) != 0 || n != content.size()) {
-    corrupt(name, "its chunk " + place.digest.hex() + " cannot be decompressed");
-  }
-}
-
 }  // namespace
 
 std::string make_pack_name(Timestamp now, Random& random) {
@@ -110,22 +99,10 @@ PackableChunk compress_chunk(std::string content, int zstd_level) {
                 "of " + std::to_string(content.size()) + " bytes: at most " +
                     std::to_string(kMaxChunk.value) + " go into one");
   }
-  thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                            &ZSTD_freeCCtx);
-  thread_local std::string room;  // of this thread: new memory for each chunk is slow
   PackableChunk out{{}, static_cast<std::uint32_t>(content.size()), ChunkCodec::none, {}};
-  room.resize(std::max(room.size(), ZSTD_compressBound(content.size())));
-  auto n = ZSTD_compressCCtx(context.get(), room.data(), room.size(), content.data(),
-                             content.size(), zstd_level);
-  if (ZSTD_isError(n) != 0) {
-    throw Error(Code::failed, "chunk", std::string("zstd: ") + ZSTD_getErrorName(n));
-  }
-  if (n < content.size()) {
-    out.codec = ChunkCodec::zstd;
-    out.bytes.assign(room.data(), n);
-  } else {
-    out.bytes = std::move(content);
-  }
+  auto [codec, bytes] = compress_content(std::move(content), zstd_level);
+  out.codec = codec;
+  out.bytes = std::move(bytes);
   return out;
 }
 
@@ -174,7 +151,7 @@ std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
   std::string room;
   const auto content = unpack_chunk(seal, name, place, stored, room);
   expect_digest(name, place, sha256(content));
-  return place.codec == ChunkCodec::zstd ? std::move(room) : std::string(content);
+  return place.codec != ChunkCodec::none ? std::move(room) : std::string(content);
 }
 
 std::string_view unpack_chunk(const ObjectSeal* seal, const std::string& name,
@@ -187,8 +164,10 @@ std::string_view unpack_chunk(const ObjectSeal* seal, const std::string& name,
     content =
         seal->open(SealedPart::chunk, ByteCount(place.offset), {}, stored.data(), stored.size());
   }
-  if (place.codec == ChunkCodec::zstd) {
-    decompress(name, place, content, room);
+  if (place.codec != ChunkCodec::none) {
+    if (!decompress_content(place.codec, content, place.size, room)) {
+      corrupt(name, "its chunk " + place.digest.hex() + " cannot be decompressed");
+    }
     content = room;
   }
   if (content.size() != place.size) is_not_what_it_was(name, place);

@@ -8,6 +8,7 @@
 
 #include "base/checksum.hpp"
 #include "base/random.hpp"
+#include "vault/chunk_codec.hpp"
 #include "vault/container.hpp"
 
 namespace lifeboat::vault {
@@ -16,8 +17,6 @@ namespace lifeboat::vault {
 constexpr ByteCount kMaxChunk{16u << 20};  // uncompressed; nothing larger is written or read
 constexpr ByteCount kMaxPack{1u << 30};    // nothing larger is written or read
 constexpr std::uint32_t kMaxPackChunks = 1u << 20;
-
-enum class ChunkCodec : std::uint8_t { none = 0, zstd = 1 };
 
 // Where a chunk lies in its pack.
 struct PackedChunk {
@@ -85,8 +84,8 @@ PackFooter open_pack(const Sealing* sealing, const std::string& name, std::strin
 std::string open_packed_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::string stored);
 // The same in two steps, for who has many: the content, which lies in `stored`, opened in place, or
-// in `room`, whose memory is used again, when it was compressed; and whether that is what its digest
-// says, as many are hashed faster than one.
+// in `room`, whose memory is used again, when it was compressed; and whether that is what its
+// digest says, as many are hashed faster than one.
 std::string_view unpack_chunk(const ObjectSeal* seal, const std::string& name,
                               const PackedChunk& place, std::span<char> stored, std::string& room);
 void expect_digest(const std::string& name, const PackedChunk& place, const Digest& digest);

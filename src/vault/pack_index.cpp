@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::size_t kAtATime = 32;  // footers held while they are read
 constexpr int kLooks = 3;             // more, while packs are deleted
-constexpr std::uint32_t kCodecBit = 1u << 31;
+constexpr unsigned kCodecAt =
+    30;  // the bits of stored_and_codec from there on: no chunk is that large
+constexpr std::uint32_t kStored = (1u << kCodecAt) - 1;
 
 struct FooterOrError {
   std::optional<PackFooter> footer;
@@ -156,9 +158,8 @@ std::vector<PackPlace> PackIndex::places(const Digest& digest) const {
   std::vector<PackPlace> out;
   auto [first, last] = range(digest);
   for (; first != last; ++first) {
-    out.push_back(
-        {first->pack, first->offset, first->stored_and_codec & ~kCodecBit,
-         (first->stored_and_codec & kCodecBit) != 0 ? ChunkCodec::zstd : ChunkCodec::none});
+    out.push_back({first->pack, first->offset, first->stored_and_codec & kStored,
+                   static_cast<ChunkCodec>(first->stored_and_codec >> kCodecAt)});
   }
   return out;
 }
@@ -179,8 +180,8 @@ std::optional<std::uint64_t> PackIndex::number(const Digest& digest) const {
 void PackIndex::append(std::uint32_t pack, const PackedChunk& chunk) {
   auto& bucket = buckets_[bucket_of(chunk.digest)];
   if (!bucket) bucket = std::make_unique<Bucket>();
-  Entry entry{
-      {}, pack, chunk.offset, chunk.stored | (chunk.codec == ChunkCodec::zstd ? kCodecBit : 0)};
+  const auto codec = static_cast<std::uint32_t>(chunk.codec) << kCodecAt;
+  Entry entry{{}, pack, chunk.offset, chunk.stored | codec};
   std::memcpy(entry.digest.data(), chunk.digest.bytes.data(), entry.digest.size());
   bucket->push_back(entry);
 }

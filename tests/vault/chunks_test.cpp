@@ -211,11 +211,13 @@ TEST_P(ChunksTest, ZipBombsAndLiesAboutSizeAreRefused) {
   };
   for (std::uint32_t size : {0u, 100u, 16u << 20, 20u << 20, 0xffffffffu}) {
     expect_refused(large, size, bomb, ChunkCodec::zstd);
+    expect_refused(large, size, bomb, ChunkCodec::zstd_delta);
   }
   expect_refused("abc", 3, "abd", ChunkCodec::none);
   expect_refused("abc", 4, "abc", ChunkCodec::none);
-  expect_refused("abc", 3, "abc", static_cast<ChunkCodec>(2));
+  expect_refused("abc", 3, "abc", static_cast<ChunkCodec>(3));
   expect_refused("abc", 3, "abc", ChunkCodec::zstd);
+  expect_refused("abc", 3, "abc", ChunkCodec::zstd_delta);
 }
 
 LIFEBOAT_ON_BOTH_KINDS(ChunksTest);
