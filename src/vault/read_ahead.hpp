@@ -23,7 +23,7 @@ class ReadAhead {
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
   // Of content, at once: sixteen chunks of pages, which are hashed together.
   static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
-  static constexpr ByteCount kAhead{4 * kOpened.value};
+  static constexpr ByteCount kAhead{3 * kOpened.value};
   // The files that come next; none: that was all.
   using Source = std::function<std::vector<Entry>()>;
   // `snapshot`: its name, for errors. `lanes`: those that share the memory.
