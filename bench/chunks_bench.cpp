@@ -9,7 +9,9 @@
 //   lifeboat_bench_chunks verify VAULT        that all is there
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 

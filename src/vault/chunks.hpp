@@ -48,9 +48,9 @@ struct ChunkStats {
 
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
 // looks again when a chunk is missing. Memory: PackIndex, one and a half packs (what is filled,
-// what is written), HashQueue::kUnderWay of content on its way there, and a compressed copy of
-// `threads` chunks of it; what was fetched and not opened, and what was opened and not taken. Its
-// threads start when they are needed.
+// what is written), HashQueue::kUnderWay of content on its way there, and what compress_content()
+// keeps for each of `threads`; what was fetched and not opened, and what was opened and not taken.
+// Its threads start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});

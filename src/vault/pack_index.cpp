@@ -14,8 +14,7 @@ namespace {
 
 constexpr std::size_t kAtATime = 32;  // footers held while they are read
 constexpr int kLooks = 3;             // more, while packs are deleted
-constexpr unsigned kCodecAt =
-    30;  // the bits of stored_and_codec from there on: no chunk is that large
+constexpr unsigned kCodecAt = 30;     // in stored_and_codec; no chunk is that large
 constexpr std::uint32_t kStored = (1u << kCodecAt) - 1;
 
 struct FooterOrError {

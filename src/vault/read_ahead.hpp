@@ -4,6 +4,8 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "vault/snapshot.hpp"
 
@@ -24,6 +26,7 @@ class ReadAhead {
   // Of content, at once: sixteen chunks of pages, which are hashed together.
   static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
   static constexpr ByteCount kAhead{3 * kOpened.value};
+
   // The files that come next; none: that was all.
   using Source = std::function<std::vector<Entry>()>;
   // `snapshot`: its name, for errors. `lanes`: those that share the memory.

@@ -104,8 +104,8 @@ class DataSink {
 class EntrySink {
  public:
   virtual ~EntrySink() = default;
-  // Directories and symlinks: one at a time, in the order in which they were written; none when a
-  // file that was written after it was begun.
+  // Directories and symlinks: one at a time, in the order in which they were written; each before
+  // the files that were written after it are begun.
   virtual void add(const Entry& entry) = 0;
   // A file. Several are begun, and written to, at the same time, on threads that may be others than
   // that of read_tree(); each file's on one. What does not end is not whole.
@@ -130,7 +130,7 @@ class SnapshotReader {
   std::uint64_t entries() const;
   ByteCount bytes() const;  // of all files, uncompressed
 
-  // In the order in which they were written. Memory: one page and one entry.
+  // In the order in which they were written. Memory: one page, and its entries.
   void for_each(const std::function<void(const Entry&)>& visit) const;
   // The same, asked for one by one.
   EntryList list() const;

@@ -1,12 +1,12 @@
 #include <atomic>
 #include <mutex>
+#include <utility>
 
 #include "base/error.hpp"
 #include "vault/entry_list.hpp"
 #include "vault/object.hpp"
 #include "vault/read_ahead.hpp"
 #include "vault/snapshot.hpp"
-#include "vault/snapshot_format.hpp"
 #include "vault/text.hpp"
 #include "vault/work_pool.hpp"
 

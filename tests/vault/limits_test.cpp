@@ -2,6 +2,7 @@
 // cures.
 #include <sys/resource.h>
 
+#include <atomic>
 #include <fstream>
 
 #include "store/full_store.hpp"
