@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from stat import S_ISREG
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "stack"), str(ROOT / "drills")]
@@ -280,28 +281,56 @@ def consumed(info):
     return int(clickhouse(info, "SELECT count() FROM posthog.events_recent"))
 
 
-def vault_objects(vault):
-    """The files of a vault, without what is being written."""
-    return sorted(
-        path
-        for path in pathlib.Path(vault).rglob("*")
-        if path.is_file()
+def below(folder):
+    """(path, lstat) of all below a folder, in order. Servers and daemons write there meanwhile: what
+    goes away is left out."""
+    for above, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(folders + files):
+            path = pathlib.Path(above) / name
+            try:
+                yield path, path.lstat()
+            except FileNotFoundError:
+                continue
+
+
+def stored(vault):
+    """{path: size} of the files of a vault, without what is being written."""
+    return {
+        path: stat.st_size
+        for path, stat in below(vault)
+        if S_ISREG(stat.st_mode)
         and not any(part.startswith(".") for part in path.relative_to(vault).parts)
-    )
+    }
+
+
+def vault_objects(vault):
+    return sorted(stored(vault))
+
+
+def stored_bytes(vault):
+    return sum(stored(vault).values())
+
+
+def copy_vault(vault, to):
+    """A copy of a vault that is in use."""
+    for path in vault_objects(vault):
+        copied = pathlib.Path(to) / path.relative_to(vault)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copy2(path, copied)
+        except FileNotFoundError:
+            continue
 
 
 def fingerprint(folder):
     """Names, sizes, modes and change times of all below: equal only when nothing was touched.
     Hidden ones do not count: a vault keeps there what is being written."""
     out = {}
-    for path in sorted(pathlib.Path(folder).rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
-        try:
-            stat = path.lstat()
-        except FileNotFoundError:
-            continue
-        out[str(path.relative_to(folder))] = (stat.st_mode, stat.st_size, stat.st_mtime_ns)
+    for path, stat in below(folder):
+        name = path.relative_to(folder)
+        if not any(part.startswith(".") for part in name.parts):
+            out[str(name)] = (stat.st_mode, stat.st_size, stat.st_mtime_ns)
     return out
 
 

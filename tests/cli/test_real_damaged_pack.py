@@ -32,7 +32,7 @@ class DamagedPack(unittest.TestCase):
     def test_the_next_backup_goes_on(self):
         first = self.run_verb("backup", "--json").events()[-1]["point"]
         self.run_verb("verify", "--data")
-        packs = [path for path in (self.lifeboat.vault_path() / "packs").rglob("*") if path.is_file()]
+        packs = harness.vault_objects(self.lifeboat.vault_path() / "packs")
         bad = max(packs, key=lambda path: path.stat().st_size)
         bad.write_bytes(bad.read_bytes()[: bad.stat().st_size // 2])
         told = self.run_verb("verify", "--json", code=harness.CORRUPT).json()

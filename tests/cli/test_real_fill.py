@@ -93,7 +93,7 @@ class Fill(unittest.TestCase):
         text = harness.config_text(self.info(), self.folder)
         vault = self.folder / "other"
         elsewhere.write_text(text.replace(f"{self.folder}/vault", str(vault)) + "state: other-state\n")
-        subprocess.run(["cp", "-a", str(self.folder / "vault"), str(vault)], check=True)
+        harness.copy_vault(self.folder / "vault", vault)
         for logbook in (vault / "logbook").iterdir():
             for at, each in enumerate(sorted(logbook.iterdir())):
                 if at > 0:

@@ -81,7 +81,7 @@ class PruneLogbook(unittest.TestCase):
         return out
 
     def stored(self):
-        return sum(path.stat().st_size for path in harness.vault_objects(self.folder / "vault/logbook"))
+        return harness.stored_bytes(self.folder / "vault/logbook")
 
     def delete_events(self):
         """As Kafka's own retention does, only at once."""
