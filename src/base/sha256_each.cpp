@@ -1,5 +1,6 @@
 // What is deprecated of OpenSSL here, its SHA256_CTX, is the one way to let it go on from a state.
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <cpuid.h>
 #include <immintrin.h>
 #include <openssl/sha.h>
 
@@ -20,10 +21,13 @@ namespace {
 // One message after another keeps the processor waiting for itself: a round needs the one before.
 // Eight or sixteen at once do not, one in each 32 bits of AVX-512's registers (S. Gueron,
 // V. Krasnov, "Simultaneous Hashing of Multiple Messages", Journal of Information Security 3,
-// 2012). OpenSSL ends each message, and does those that are too few. (It has nothing like that for
-// others to call; libipsec-mb has, for messages up to 64 KiB.)
-constexpr std::size_t kWorthEight = 5;     // fewer messages are faster one by one
-constexpr std::size_t kWorthSixteen = 13;  // fewer are faster in eight lanes
+// 2012); nor do two whose rounds take turns, by the SHA extensions ("SHA-NI"). OpenSSL ends each
+// message, and does one alone. (It has nothing like that for others to call; libipsec-mb has, for
+// messages up to 64 KiB.)
+constexpr std::size_t kWorthSixteen = 13;  // fewer messages are faster in eight lanes
+constexpr std::size_t kWorthEight = 7;     // fewer are faster two by two
+constexpr std::size_t kWorthEightAlone =
+    3;  // fewer are faster one by one, where there are no pairs
 constexpr std::size_t kBlock = 64;
 constexpr std::size_t kWords = 16;  // of a block
 constexpr std::size_t kRounds = 64;
@@ -32,7 +36,7 @@ constexpr std::size_t kRounds = 64;
 using State = std::array<std::uint32_t, 8>;
 constexpr State kBegin = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                           0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-constexpr std::array<std::uint32_t, kRounds> kConstants = {
+alignas(16) constexpr std::array<std::uint32_t, kRounds> kConstants = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -171,22 +175,25 @@ template <typename L>
 class Compression {
  public:
   static constexpr std::size_t kLanes = L::kLanes;
-  // Word by word, that of each lane.
-  struct alignas(64) States {
-    std::uint32_t words[kBegin.size()][kLanes];
-  };
 
-  LIFEBOAT_LANES static void go_on(States& states, std::array<const char*, kLanes> at,
-                                   std::size_t blocks) {
+  LIFEBOAT_LANES static void go_on(std::array<State, kLanes>& states,
+                                   std::array<const char*, kLanes> at, std::size_t blocks) {
+    alignas(Vector) std::uint32_t lanes[kBegin.size()][kLanes];
+    for (std::size_t word = 0; word < kBegin.size(); ++word) {
+      for (std::size_t i = 0; i < kLanes; ++i) lanes[word][i] = states[i][word];
+    }
     Vector state[kBegin.size()];
-    std::memcpy(state, states.words, sizeof state);
+    std::memcpy(state, lanes, sizeof state);
     for (; blocks > 0; --blocks) {
       Vector words[kWords];
       L::load(at, words);
       block(words, state);
       for (auto& place : at) place += kBlock;
     }
-    std::memcpy(states.words, state, sizeof state);
+    std::memcpy(lanes, state, sizeof state);
+    for (std::size_t word = 0; word < kBegin.size(); ++word) {
+      for (std::size_t i = 0; i < kLanes; ++i) states[i][word] = lanes[word][i];
+    }
   }
 
  private:
@@ -245,33 +252,139 @@ class Compression {
 #undef LIFEBOAT_LANES_INLINE
 #undef LIFEBOAT_LANES
 
-// The first of `messages`, as many as there are lanes: as far as all of them go, and not so far
+#define LIFEBOAT_PAIR __attribute__((target("sha,sse4.1")))
+#define LIFEBOAT_PAIR_INLINE LIFEBOAT_PAIR __attribute__((always_inline)) inline
+
+// The same of two messages, by instructions that do two rounds of one (Intel's manual, "Intel SHA
+// Extensions"). They want the state as two halves, a, b, e, f and c, d, g, h, backwards.
+class Pair {
+ public:
+  static constexpr std::size_t kLanes = 2;
+
+  LIFEBOAT_PAIR static void go_on(std::array<State, kLanes>& states,
+                                  std::array<const char*, kLanes> at, std::size_t blocks) {
+    Halves halves[kLanes];
+    for (std::size_t i = 0; i < kLanes; ++i) halves[i] = halves_of(states[i]);
+    for (; blocks > 0; --blocks) {
+      block(at, halves);
+      for (auto& place : at) place += kBlock;
+    }
+    for (std::size_t i = 0; i < kLanes; ++i) states[i] = state_of(halves[i]);
+  }
+
+ private:
+  struct Halves {
+    __m128i abef, cdgh;
+  };
+
+  static constexpr int kBackwards = 0x1b, kPairsBackwards = 0xb1, kUpper = 0xf0;
+
+  LIFEBOAT_PAIR_INLINE static Halves halves_of(const State& state) {
+    const auto* words = reinterpret_cast<const __m128i*>(state.data());
+    const auto badc = _mm_shuffle_epi32(_mm_loadu_si128(words), kPairsBackwards);
+    const auto hgfe = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), kBackwards);
+    return {_mm_alignr_epi8(badc, hgfe, 8), _mm_blend_epi16(hgfe, badc, kUpper)};
+  }
+
+  LIFEBOAT_PAIR_INLINE static State state_of(const Halves& halves) {
+    State state;
+    auto* words = reinterpret_cast<__m128i*>(state.data());
+    const auto abef = _mm_shuffle_epi32(halves.abef, kBackwards);
+    const auto ghcd = _mm_shuffle_epi32(halves.cdgh, kPairsBackwards);
+    _mm_storeu_si128(words, _mm_blend_epi16(abef, ghcd, kUpper));
+    _mm_storeu_si128(words + 1, _mm_alignr_epi8(ghcd, abef, 8));
+    return state;
+  }
+
+  LIFEBOAT_PAIR_INLINE static void block(const std::array<const char*, kLanes>& at,
+                                         Halves (&halves)[kLanes]) {
+    constexpr std::size_t kQuarters = 4;  // of a block: four words, for as many rounds
+    const auto big_endian = _mm_set_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
+    __m128i words[kLanes][kQuarters];
+    const Halves before[kLanes] = {halves[0], halves[1]};
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const auto* from = reinterpret_cast<const __m128i*>(at[i]);
+      for (std::size_t quarter = 0; quarter < kQuarters; ++quarter) {
+        words[i][quarter] = _mm_shuffle_epi8(_mm_loadu_si128(from + quarter), big_endian);
+      }
+    }
+    const auto* constants = reinterpret_cast<const __m128i*>(kConstants.data());
+#pragma GCC unroll 16
+    for (std::size_t four = 0; four < kRounds / 4; ++four) {
+      const auto constant = _mm_load_si128(constants + four);
+#pragma GCC unroll 2
+      for (std::size_t i = 0; i < kLanes; ++i) {
+        auto& [abef, cdgh] = halves[i];
+        auto& now = words[i][four % kQuarters];
+        const auto with_constant = _mm_add_epi32(now, constant);
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, with_constant);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(with_constant, 0x0e));
+        if (four < kRounds / 4 - kQuarters) {  // they become those of sixteen rounds later
+          const auto next = words[i][(four + 1) % kQuarters];
+          const auto far = words[i][(four + 2) % kQuarters],
+                     last = words[i][(four + 3) % kQuarters];
+          now = _mm_add_epi32(_mm_sha256msg1_epu32(now, next), _mm_alignr_epi8(last, far, 4));
+          now = _mm_sha256msg2_epu32(now, last);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      halves[i].abef = _mm_add_epi32(halves[i].abef, before[i].abef);
+      halves[i].cdgh = _mm_add_epi32(halves[i].cdgh, before[i].cdgh);
+    }
+  }
+};
+
+#undef LIFEBOAT_PAIR_INLINE
+#undef LIFEBOAT_PAIR
+
+// The first of `messages`, as many as C does at once: as far as all of them go, and not so far
 // that longer ones, which wait, should have had their turn.
-template <typename L>
+template <typename C>
 void step(std::span<Message*> messages) {
   constexpr std::size_t kTurn = 1024;  // blocks
-  constexpr auto lanes = L::kLanes;
-  typename Compression<L>::States states;
-  std::array<const char*, lanes> at;
+  std::array<State, C::kLanes> states;
+  std::array<const char*, C::kLanes> at;
   std::size_t blocks = kTurn;
-  for (std::size_t i = 0; i < lanes; ++i) {
+  for (std::size_t i = 0; i < C::kLanes; ++i) {
     // A lane for which there is no message does what another does, for nobody.
     const auto& message = *messages[std::min(i, messages.size() - 1)];
-    for (std::size_t word = 0; word < kBegin.size(); ++word) {
-      states.words[word][i] = message.state[word];
-    }
+    states[i] = message.state;
     at[i] = message.at;
     blocks = std::min(blocks, message.blocks);
   }
-  Compression<L>::go_on(states, at, blocks);
-  for (std::size_t i = 0; i < std::min(lanes, messages.size()); ++i) {
+  C::go_on(states, at, blocks);
+  for (std::size_t i = 0; i < std::min(C::kLanes, messages.size()); ++i) {
     auto& message = *messages[i];
-    for (std::size_t word = 0; word < kBegin.size(); ++word) {
-      message.state[word] = states.words[word][i];
-    }
+    message.state = states[i];
     message.at += blocks * kBlock;
     message.blocks -= blocks;
   }
+}
+
+bool knows_lanes() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+
+bool knows_pairs() {
+  constexpr unsigned sse41 = 1u << 19, sha = 1u << 29;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & sse41) == 0) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & sha) != 0;
+}
+
+// What goes on with so many messages, of which each has a block; null: one by one is faster.
+using Step = void (*)(std::span<Message*>);
+Step by_pair(std::size_t count) {
+  return count < Pair::kLanes ? nullptr : step<Pair>;
+}
+Step by_lanes(std::size_t count) {
+  if (count >= kWorthSixteen) return step<Compression<Sixteen>>;
+  return count >= kWorthEightAlone ? step<Compression<Eight>> : nullptr;
+}
+Step by_lanes_or_pair(std::size_t count) {
+  return count >= kWorthEight ? by_lanes(count) : by_pair(count);
 }
 
 // By OpenSSL, which goes on where the lanes ended.
@@ -291,7 +404,8 @@ Digest end(const Message& message, std::string_view whole) {
 
 // Those of which most is left have their turn first: so all end at about the same time, and lanes
 // are busy until then.
-void go_on_by_lanes(std::vector<Message>& all) {
+template <Step (*choose)(std::size_t)>
+void go_on(std::vector<Message>& all) {
   constexpr std::size_t kAtATime = 32;
   std::vector<Message*> busy;
   auto next = all.begin();
@@ -301,18 +415,20 @@ void go_on_by_lanes(std::vector<Message>& all) {
     std::sort(busy.begin(), busy.end(),
               [](const auto* a, const auto* b) { return a->blocks > b->blocks; });
     while (!busy.empty() && busy.back()->blocks == 0) busy.pop_back();
-    if (busy.size() < kWorthEight) return;
-    busy.size() < kWorthSixteen ? step<Eight>(busy) : step<Sixteen>(busy);
+    const auto step = choose(busy.size());
+    if (step == nullptr) return;
+    step(busy);
   }
 }
 
-std::vector<Digest> by_lanes(std::span<const std::string_view> messages) {
+template <Step (*choose)(std::size_t)>
+std::vector<Digest> at_once(std::span<const std::string_view> messages) {
   std::vector<Message> all;
   for (const auto& message : messages) {
     all.push_back({all.size(), message.data(), message.size() / kBlock});
   }
   std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.blocks > b.blocks; });
-  go_on_by_lanes(all);
+  go_on<choose>(all);
   std::vector<Digest> digests(messages.size());
   for (const auto& one : all) digests[one.number] = end(one, messages[one.number]);
   return digests;
@@ -324,16 +440,15 @@ std::vector<Digest> one_by_one(std::span<const std::string_view> messages) {
   return digests;
 }
 
-bool knows_lanes() {
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0;
-}
-
 }  // namespace
 
 std::vector<Sha256Way> sha256_ways() {
-  if (knows_lanes()) return {by_lanes, one_by_one};
-  return {one_by_one};
+  std::vector<Sha256Way> ways;
+  if (knows_lanes() && knows_pairs()) ways.push_back(at_once<by_lanes_or_pair>);
+  if (knows_lanes()) ways.push_back(at_once<by_lanes>);
+  if (knows_pairs()) ways.push_back(at_once<by_pair>);
+  ways.push_back(one_by_one);
+  return ways;
 }
 
 std::vector<Digest> sha256_each(std::span<const std::string_view> messages) {
@@ -342,7 +457,8 @@ std::vector<Digest> sha256_each(std::span<const std::string_view> messages) {
 }
 
 std::size_t sha256_at_once() {
-  return knows_lanes() ? Sixteen::kLanes : 1;
+  static const auto most = knows_lanes() ? Sixteen::kLanes : knows_pairs() ? Pair::kLanes : 1;
+  return most;
 }
 
 }  // namespace lifeboat

@@ -58,6 +58,8 @@ constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded b
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{16u << 20};
+// So many hashed at once are as fast as all else together: two threads would halve what waits.
+constexpr std::size_t kWorthOneThread = 16;
 
 }  // namespace
 
@@ -96,7 +98,8 @@ struct Chunks::Impl {
                [this](const PackBuilder& pack, ByteCount size) { written(pack, size); }),
         pool(options.threads, kJobs),
         reading(options.threads),
-        hashing(sha256_at_once() > 1 ? std::min(options.threads, 1u) : options.threads) {}
+        hashing(sha256_at_once() >= kWorthOneThread ? std::min(options.threads, 1u)
+                                                    : options.threads) {}
 
   // What was put later holds room of `hashing`, which hands it to `pool`.
   ~Impl() { settle(); }
