@@ -196,6 +196,24 @@ TEST(Fuzz, Answers) {
   fuzz("answers", answers, seeds, 60000);
 }
 
+TEST(Fuzz, Listings) {
+  const std::string begin = "<?xml version=\"1.0\"?>\n";
+  fuzz(
+      "listings", listings,
+      {'\0' + begin +
+           "<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated><NextContinuationToken>a"
+           "&amp;b</NextContinuationToken><Contents><Key>p/a%2Fb</Key><Size>12</Size><ETag>&quot;e1"
+           "&quot;</ETag></Contents><Contents><Key>c</Key><Size>0</Size></Contents>"
+           "</ListBucketResult>",
+       '\1' + begin +
+           "<ListVersionsResult><IsTruncated>false</IsTruncated><DeleteMarker><Key>a</Key>"
+           "<VersionId>v2</VersionId><LastModified>2026-11-28T17:05:12Z</LastModified></"
+           "DeleteMarker>"
+           "<Version><Key>a</Key><VersionId>v1</VersionId><LastModified>2026-11-28T17:05:11Z"
+           "</LastModified><Size>12</Size></Version></ListVersionsResult>"},
+      60000);
+}
+
 TEST(Fuzz, Packs) {
   std::vector<std::string> seeds;
   for (const std::size_t size : {10u, 3000u}) {

@@ -31,6 +31,7 @@ void pins(std::string_view bytes);
 void translation(std::string_view bytes);
 void attributes(std::string_view bytes);
 void summaries(std::string_view bytes);
+void listings(std::string_view bytes);
 
 }  // namespace lifeboat::fuzz
 

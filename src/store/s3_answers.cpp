@@ -30,8 +30,9 @@ int visit_node(aws_xml_node* node, void* data) {
   return AWS_OP_SUCCESS;
 }
 
-void each_child(aws_xml_node* node, const Visit& visit) {
-  aws_xml_node_traverse(node, visit_node, const_cast<Visit*>(&visit));
+// false: it ended before its end tag. All above it did then, so only the outermost need look.
+bool each_child(aws_xml_node* node, const Visit& visit) {
+  return aws_xml_node_traverse(node, visit_node, const_cast<Visit*>(&visit)) == AWS_OP_SUCCESS;
 }
 
 bool parse(const std::string& xml, const Visit& root) {
@@ -185,15 +186,16 @@ Error no_answer(const S3Response& response, const std::string& subject, const st
 }
 
 // Calls `visit` for each element below the root, which must have this name. Error(corrupt) when it
-// has not, and what `visit` throws.
+// has not, and what `visit` throws; Error(unavailable) when it is cut off: what is not listed would
+// be taken for gone.
 void parse_entries(const std::string& xml, const std::string& wanted_root,
                    const std::string& subject, const Visit& visit) {
-  bool is_one = false;
+  bool is_one = false, is_whole = false;
   std::string problem;
-  parse(xml, [&](const std::string& root, aws_xml_node* node) {
+  const bool parsed = parse(xml, [&](const std::string& root, aws_xml_node* node) {
     is_one = root == wanted_root;
     if (!is_one) return;
-    each_child(node, [&](const std::string& name, aws_xml_node* child) {
+    is_whole = each_child(node, [&](const std::string& name, aws_xml_node* child) {
       if (!problem.empty()) return;
       try {  // no exception passes the library, which is written in C
         visit(name, child);
@@ -202,30 +204,59 @@ void parse_entries(const std::string& xml, const std::string& wanted_root,
       }
     });
   });
-  if (!is_one) problem = "the server's answer is no listing";
+  if (!is_one) throw Error(Code::corrupt, subject, "the server's answer is no listing", kReachHint);
+  if (!parsed || !is_whole) {
+    throw Error(Code::unavailable, subject, "the server's listing is cut off", kLaterHint);
+  }
   if (!problem.empty()) throw Error(Code::corrupt, subject, problem, kReachHint);
 }
+
+// Whether there are more pages, by the two things that a page says of that.
+class Truncation {
+ public:
+  void said(const std::string& text) {
+    if (text == "true") is_truncated_ = true;
+    if (text == "false") is_truncated_ = false;
+  }
+  // `next` tells where the next page begins; without it what follows would be taken for gone.
+  void check(const std::string& next, const std::string& subject) const {
+    if (is_truncated_ && (!*is_truncated_ || !next.empty())) return;
+    throw Error(Code::corrupt, subject,
+                is_truncated_ ? "the server's listing goes on, but does not say where"
+                              : "the server's listing does not say whether it is whole",
+                kReachHint);
+  }
+
+ private:
+  std::optional<bool> is_truncated_;
+};
 
 }  // namespace
 
 S3Listing parse_listing(const std::string& xml, const std::string& subject) {
   S3Listing out;
+  Truncation truncation;
   parse_entries(xml, "ListBucketResult", subject, [&](const std::string& name, aws_xml_node* n) {
+    if (name == "IsTruncated") truncation.said(body_of(n));
     if (name == "NextContinuationToken") out.next = body_of(n);
     if (name == "Contents") out.objects.push_back(parse_entry(n, subject));
   });
+  truncation.check(out.next, subject);
   return out;
 }
 
 S3Versions parse_versions(const std::string& xml, const std::string& subject) {
   S3Versions out;
+  Truncation truncation;
   parse_entries(xml, "ListVersionsResult", subject, [&](const std::string& name, aws_xml_node* n) {
+    if (name == "IsTruncated") truncation.said(body_of(n));
     if (name == "NextKeyMarker") out.next_key = percent_decode(body_of(n));
     if (name == "NextVersionIdMarker") out.next_version = body_of(n);
     const bool is_marker = name == "DeleteMarker";
     if (name != "Version" && !is_marker) return;
     out.versions.push_back(parse_version(n, is_marker, subject));
   });
+  truncation.check(out.next_key, subject);
   return out;
 }
 

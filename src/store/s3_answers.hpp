@@ -17,7 +17,8 @@ struct S3Listing {
   std::vector<ObjectInfo> objects;  // their names are whole keys
   std::string next;                 // token of the next page; empty: this was the last
 };
-// Error(corrupt) when it is no such answer.
+// Error(corrupt) when it is no such answer, or does not say whether more follows and where;
+// Error(unavailable) when it is cut off.
 S3Listing parse_listing(const std::string& xml, const std::string& subject);
 
 // One page of ListObjectVersions, keys decoded.
@@ -32,7 +33,7 @@ struct S3Versions {
   std::string next_key;  // where the next page begins; empty: this was the last
   std::string next_version;
 };
-// Error(corrupt) when it is no such answer.
+// Errors as of parse_listing().
 S3Versions parse_versions(const std::string& xml, const std::string& subject);
 
 // "2026-11-28T17:06:11Z": the first whole second that is not earlier, as Object Lock takes it.

@@ -13,23 +13,25 @@
 #include <aws/io/uri.h>
 #include <aws/s3/s3.h>
 #include <aws/s3/s3_client.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <mutex>
 
 #include "base/cancel.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "store/s3_region.hpp"
 
 namespace lifeboat::store {
 namespace {
 
-constexpr Millis kRequestLimit{120'000};
+// How long one request may take: four times what calls are tried again for (30 s by default).
+constexpr Millis kLeastForRequest{10'000}, kMostForRequest{120'000};
 constexpr std::uint16_t kThreads = 2;
 constexpr std::uint64_t kLibraryMemory = 256ull << 20;  // its least; our requests use none of it
 constexpr std::size_t kTries = 4;
@@ -62,18 +64,6 @@ struct TlsOptions {
   TlsOptions(const TlsOptions&) = delete;
   TlsOptions& operator=(const TlsOptions&) = delete;
 };
-
-std::string region_of(const S3Location& place) {
-  if (!place.region.empty()) return place.region;
-  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return value;
-  }
-  if (!place.endpoint.empty()) return "us-east-1";  // what servers of one's own usually take
-  throw Error(Code::config, Location(place).shown(), "has no region",
-              "write `s3: {region: eu-central-1}` (the bucket's) into lifeboat.yaml, or set "
-              "AWS_REGION");
-}
 
 // Where the requests go: scheme, host for the header, and what stands before the key in the path.
 struct Address {
@@ -128,16 +118,12 @@ void init_library() {
 
 }  // namespace
 
-std::string S3Response::header(const std::string& name) const {
-  auto it = headers.find(name);
-  return it == headers.end() ? "" : it->second;
-}
-
 // In the order in which they need each other; the client ends first.
 struct S3Client::Library {
   std::string region;
   Address address;
   std::size_t parallel;
+  Millis request_limit;
   aws_allocator* allocator = aws_default_allocator();
   Owned<aws_event_loop_group, aws_event_loop_group_release> loops;
   Owned<aws_host_resolver, aws_host_resolver_release> resolver;
@@ -153,8 +139,8 @@ struct S3Client::Library {
   explicit Library(const S3Location& place)
       : region(region_of(place)),
         address(place, region),
-        parallel(std::clamp<std::size_t>(place.memory.value / kS3Part.value, 2, 32)) {
-    init_library();
+        parallel(std::clamp<std::size_t>(place.memory.value / kS3Part.value, 2, 32)),
+        request_limit(std::clamp(place.retry_for * 4, kLeastForRequest, kMostForRequest)) {
     make_network();
     make_tls(place);
     make_credentials(place);
@@ -268,12 +254,13 @@ struct S3Client::Pending {
   Library& library;
   S3Request request;
   S3Response response;
-  Deadline deadline = Deadline::after(kRequestLimit);
+  Deadline deadline;
   aws_s3_meta_request* meta = nullptr;
   bool finished = false;  // under library.mutex, as `gone`
   bool gone = false;
 
-  Pending(Library& its, S3Request what) : library(its), request(std::move(what)) {}
+  Pending(Library& its, S3Request what)
+      : library(its), request(std::move(what)), deadline(Deadline::after(its.request_limit)) {}
 
   static int on_headers(aws_s3_meta_request*, const aws_http_headers* headers, int status,
                         void* data) {
@@ -395,10 +382,17 @@ S3Response S3Client::finish(Pending& pending) {
   aws_s3_meta_request_release(pending.meta);
   lock.lock();
   library_->changed.wait(lock, [&] { return pending.gone; });
+  if (pending.response.timed_out) {
+    pending.response.failure =
+        fmt::format("it takes longer than {} s", library_->request_limit.count() / 1000);
+  }
   return std::move(pending.response);
 }
 
-S3Client::S3Client(const S3Location& place) : library_(std::make_unique<Library>(place)) {}
+S3Client::S3Client(const S3Location& place) {
+  init_library();
+  library_ = std::make_unique<Library>(place);
+}
 S3Client::~S3Client() = default;
 
 std::size_t S3Client::parallel() const {

@@ -35,7 +35,10 @@ struct S3Response {
   bool timed_out = false;  // … within the time for one request
 
   bool ok() const { return failure.empty() && status >= 200 && status < 300; }
-  std::string header(const std::string& name) const;
+  std::string header(const std::string& name) const {  // "" when there is none
+    auto it = headers.find(name);
+    return it == headers.end() ? "" : it->second;
+  }
 };
 
 // Signed requests to one bucket, by AWS's C libraries: connections, credentials, signatures (the

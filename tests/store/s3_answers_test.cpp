@@ -1,6 +1,10 @@
 #include "store/s3_answers.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
 
 namespace lifeboat::store {
 namespace {
@@ -90,6 +94,9 @@ TEST(S3Answers, AnErrorInsideA200) {
   EXPECT_EQ(s3_error(response, "x", "y").message(), "y (S3 says 200 InternalError, again)");
 }
 
+constexpr const char* kNothing =
+    "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
 TEST(S3Answers, AListingIsRead) {
   auto listing = parse_listing(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -107,12 +114,12 @@ TEST(S3Answers, AListingIsRead) {
   EXPECT_EQ(listing.objects[0].version, "e1");
   EXPECT_EQ(listing.objects[1].name, "p/c");
   EXPECT_EQ(listing.objects[1].version, "e2");
-  EXPECT_EQ(parse_listing("<ListBucketResult></ListBucketResult>", "x").next, "");
+  EXPECT_EQ(parse_listing(kNothing, "x").next, "");
 }
 
 TEST(S3Answers, WhatIsNoListingIsCorrupt) {
   for (const char* xml :
-       {"", "hello", "<html><body>login</body></html>", "<ListBucketResult><Contents></Contents>",
+       {"", "hello", "<html><body>login</body></html>",
         "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
         "<ListBucketResult><Contents><Key>a</Key><Size>-1</Size></Contents></ListBucketResult>",
         "<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>"}) {
@@ -125,9 +132,61 @@ TEST(S3Answers, WhatIsNoListingIsCorrupt) {
   }
 }
 
+std::optional<Code> code_of(const std::function<void()>& parse) {
+  try {
+    parse();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return std::nullopt;
+}
+
+// What is not listed would be taken for gone.
+TEST(S3Answers, AListingThatIsCutOffIsNone) {
+  const std::string listing =
+      "<?xml version=\"1.0\" "
+      "encoding=\"UTF-8\"?>\n<ListBucketResult><Name>b</Name><IsTruncated>false"
+      "</IsTruncated><Contents><Key>p/a</Key><Size>12</Size><ETag>\"e1\"</ETag></"
+      "Contents><Contents>"
+      "<Key>p/b</Key><Size>3</Size><ETag>\"e2\"</ETag></Contents></ListBucketResult>";
+  const std::string versions =
+      "<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>a</Key><VersionId>v2"
+      "</VersionId><LastModified>2026-11-28T17:05:12Z</LastModified><Size>1</Size></Version>"
+      "<DeleteMarker><Key>b</Key><VersionId>v1</VersionId><LastModified>2026-11-28T17:05:12Z"
+      "</LastModified></DeleteMarker></ListVersionsResult>";
+  EXPECT_EQ(parse_listing(listing, "x").objects.size(), 2u);
+  EXPECT_EQ(parse_versions(versions, "x").versions.size(), 2u);
+  const auto root_ends = listing.find("<Name>");
+  for (std::size_t size = 0; size < listing.size(); ++size) {
+    const auto code = code_of([&] { parse_listing(listing.substr(0, size), "x"); });
+    EXPECT_EQ(code, size < root_ends ? Code::corrupt : Code::unavailable)
+        << listing.substr(0, size);
+  }
+  for (std::size_t size = 0; size < versions.size(); ++size) {
+    EXPECT_TRUE(code_of([&] { parse_versions(versions.substr(0, size), "x"); })) << size;
+  }
+}
+
+TEST(S3Answers, AListingSaysWhetherItIsWhole) {
+  for (const char* says : {"", "<IsTruncated></IsTruncated>", "<IsTruncated>true</IsTruncated>"}) {
+    EXPECT_EQ(code_of([&] {
+                parse_listing(fmt::format("<ListBucketResult>{}</ListBucketResult>", says), "x");
+              }),
+              Code::corrupt)
+        << says;
+    EXPECT_EQ(code_of([&] {
+                parse_versions(fmt::format("<ListVersionsResult>{}</ListVersionsResult>", says),
+                               "x");
+              }),
+              Code::corrupt)
+        << says;
+  }
+}
+
 TEST(S3Answers, AListingOfVersionsIsRead) {
   const auto page = parse_versions(
-      "<ListVersionsResult><Name>b</Name><NextKeyMarker>p/a%2Fb</NextKeyMarker>"
+      "<ListVersionsResult><Name>b</Name><IsTruncated>true</IsTruncated><NextKeyMarker>p/a%2Fb</"
+      "NextKeyMarker>"
       "<NextVersionIdMarker>v0</NextVersionIdMarker>"
       "<DeleteMarker><Key>p/a%2Fb</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest>"
       "<LastModified>2026-11-28T17:05:12Z</LastModified></DeleteMarker>"
@@ -145,22 +204,21 @@ TEST(S3Answers, AListingOfVersionsIsRead) {
   EXPECT_EQ(page.versions[1].info.name, "p/a/b");
   EXPECT_EQ(page.versions[1].info.size, ByteCount(12));
   EXPECT_EQ(page.versions[1].info.version, "e1");
-  EXPECT_TRUE(parse_versions("<ListVersionsResult></ListVersionsResult>", "x").next_key.empty());
+  const char* nothing = "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>";
+  EXPECT_TRUE(parse_versions(nothing, "x").next_key.empty());
 }
 
 TEST(S3Answers, WhatIsNoListingOfVersionsIsCorrupt) {
+  const std::string begin = "<ListVersionsResult><IsTruncated>false</IsTruncated><Version>";
   const std::string whole =
       "<Key>a</Key><VersionId>v</VersionId><LastModified>2026-11-28T17:05:12Z</LastModified>"
       "<Size>1</Size>";
-  EXPECT_NO_THROW(parse_versions(
-      "<ListVersionsResult><Version>" + whole + "</Version></ListVersionsResult>", "s3://b"));
+  EXPECT_NO_THROW(parse_versions(begin + whole + "</Version></ListVersionsResult>", "s3://b"));
   for (const char* part : {"<Key>a</Key>", "<VersionId>v</VersionId>", "<Size>1</Size>",
                            "<LastModified>2026-11-28T17:05:12Z</LastModified>"}) {
     auto without = whole;
     without.erase(without.find(part), std::string(part).size());
-    EXPECT_THROW(parse_versions(
-                     "<ListVersionsResult><Version>" + without + "</Version></ListVersionsResult>",
-                     "s3://b"),
+    EXPECT_THROW(parse_versions(begin + without + "</Version></ListVersionsResult>", "s3://b"),
                  Error)
         << part;
   }
