@@ -10,7 +10,8 @@ constexpr const char* kTemplate =
 # object store that speaks S3: `vault: s3://bucket/prefix`, with credentials where AWS's tools look for
 # them (environment, ~/.aws, the machine's role).
 vault: /backup/vault
-# What differs from AWS's defaults, or is not in the environment; memory bounds what is under way.
+# What differs from AWS's defaults, or is not in the environment; memory bounds what is under way; what fails is tried
+# again for retry_for (a server that takes a request and never answers is given up after 10 s to 2 min).
 # s3: {endpoint: "https://minio.example:9000", region: eu-central-1, path_style: true, profile: backup,
 #      ca: /etc/lifeboat/s3-ca.pem, memory: 64MiB, retry_for: 30s, bandwidth: 100MiB,
 #      object_lock: {mode: compliance, retain: 30d}}

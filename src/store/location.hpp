@@ -16,12 +16,14 @@ struct S3Location {
   std::string bucket;
   std::string prefix;              // "backups/lifeboat"; empty: the bucket's root
   std::string endpoint;            // "http[s]://host[:port]"; empty: AWS
-  std::string region;              // empty: $AWS_REGION, $AWS_DEFAULT_REGION
+  std::string region;              // empty: as region_of() finds it
   std::optional<bool> path_style;  // none: where there is an endpoint
   std::string profile;             // of ~/.aws; empty: $AWS_PROFILE, default
   std::string ca;                  // who signed the endpoint's certificate; empty: the machine's
   ByteCount memory{64ull << 20};   // of transfers under way; at least 16 MiB
-  Millis retry_for{30'000};        // how long a call is tried again while the server is away
+  // How long a call is tried again while the server is away. One try gets four times as long, from
+  // 10 s to 2 min, before it is given up.
+  Millis retry_for{30'000};
 
   std::optional<ObjectLock> lock;  // of what is written
   // The bucket's objects as they were then, of one that keeps versions; nothing is written then.

@@ -130,9 +130,9 @@ struct S3Store::Upload {
     r.headers.emplace_back("Content-Type", "application/xml");
     r.body = document;
     auto response = store.client_.send(std::move(r));
-    // The answer may begin before its outcome is known; the library sees most of these.
-    if (response.ok() && !xml_text(response.body, "Code").empty()) {
-      response.failure = "an error in an answer that began with 200";
+    // The answer may begin before its outcome is known, and be cut off then.
+    if (response.ok() && xml_text(response.body, "ETag").empty()) {
+      response.failure = "an answer that began with 200 does not say that it is done";
     }
     completed = response.ok();
     return response;

@@ -6,35 +6,18 @@
 #include <httplib.h>
 
 #include <atomic>
-#include <optional>
 #include <thread>
 
 #include "base/cancel.hpp"
 #include "base/error.hpp"
 #include "s3_fixture.hpp"
 #include "store/s3_store.hpp"
+#include "support/variable.hpp"
 
 namespace lifeboat::store {
 namespace {
 
-// Sets a variable, or takes it away, and puts back what was.
-class Variable {
- public:
-  Variable(std::string name, std::optional<std::string> value) : name_(std::move(name)) {
-    if (const char* before = std::getenv(name_.c_str())) before_ = before;
-    set(value);
-  }
-  ~Variable() { set(before_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  void set(const std::optional<std::string>& value) {
-    value ? ::setenv(name_.c_str(), value->c_str(), 1) : ::unsetenv(name_.c_str());
-  }
-  std::string name_;
-  std::optional<std::string> before_;
-};
+using test::Variable;
 
 struct Key {
   std::string id, secret;

@@ -2,12 +2,22 @@
 #include "store/s3_store.hpp"
 
 #include <gtest/gtest.h>
+#include <httplib.h>
 
+#include <atomic>
+#include <thread>
+
+#include "base/cancel.hpp"
 #include "base/error.hpp"
 #include "s3_fixture.hpp"
+#include "store/s3_region.hpp"
+#include "store_fixture.hpp"
+#include "support/variable.hpp"
 
 namespace lifeboat::store {
 namespace {
+
+using test::Variable;
 
 Error error_of(const S3Location& place) {
   try {
@@ -73,6 +83,49 @@ TEST(S3Store, ARegionIsNeeded) {
   ::unsetenv("AWS_REGION");
   ::unsetenv("AWS_DEFAULT_REGION");
   EXPECT_EQ(error_of(place).code(), Code::config);
+}
+
+TEST(S3Store, TheRegionIsThatOfTheProfile) {
+  s3_server("seaweedfs");  // from here on AWS's files are those of the tests
+  TemporaryDirectory folder;
+  const auto config = folder.path() / "config";
+  std::ofstream(config) << "[default]\nregion = eu-west-3\n[profile other]\nregion = us-west-2\n"
+                           "[profile none]\noutput = json\n";
+  Variable file("AWS_CONFIG_FILE", config);
+  Variable region("AWS_REGION", std::nullopt), older("AWS_DEFAULT_REGION", std::nullopt);
+  S3Location place;
+  place.bucket = "bucket";
+  EXPECT_EQ(region_of(place), "eu-west-3");
+  place.profile = "other";
+  EXPECT_EQ(region_of(place), "us-west-2");
+  place.profile = "none";
+  EXPECT_THROW(region_of(place), Error);
+  place.endpoint = "http://127.0.0.1:1";
+  EXPECT_EQ(region_of(place), "us-east-1");
+  Variable from_environment("AWS_REGION", "eu-north-1");
+  EXPECT_EQ(region_of(place), "eu-north-1");
+  place.region = "ap-east-1";
+  EXPECT_EQ(region_of(place), "ap-east-1");
+}
+
+// A peer that takes connections and says nothing.
+TEST(S3Store, AServerThatNeverAnswersIsGivenUp) {
+  auto place = s3_place("seaweedfs");
+  place.retry_for = Millis(0);
+  httplib::Server silent;
+  std::atomic<bool> over = false;
+  silent.set_pre_routing_handler([&](const httplib::Request&, httplib::Response&) {
+    while (!over) Cancel().sleep_for(Millis(20));
+    return httplib::Server::HandlerResponse::Handled;
+  });
+  place.endpoint = "http://127.0.0.1:" + std::to_string(silent.bind_to_any_port("127.0.0.1"));
+  std::thread serving([&] { silent.listen_after_bind(); });
+  const auto error = error_of(place);
+  over = true;
+  silent.stop();
+  serving.join();
+  EXPECT_EQ(error.code(), Code::timeout) << error.what();
+  EXPECT_NE(std::string(error.what()).find("longer than 10 s"), std::string::npos) << error.what();
 }
 
 TEST(S3Store, PrefixesDoNotSeeEachOther) {

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+namespace lifeboat::test {
+
+// Sets a variable of the environment, or takes it away, and puts back what was.
+class Variable {
+ public:
+  Variable(std::string name, std::optional<std::string> value) : name_(std::move(name)) {
+    if (const char* before = std::getenv(name_.c_str())) before_ = before;
+    set(value);
+  }
+  ~Variable() { set(before_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  void set(const std::optional<std::string>& value) {
+    value ? ::setenv(name_.c_str(), value->c_str(), 1) : ::unsetenv(name_.c_str());
+  }
+  std::string name_;
+  std::optional<std::string> before_;
+};
+
+}  // namespace lifeboat::test
