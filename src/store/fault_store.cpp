@@ -1,5 +1,7 @@
 #include "store/fault_store.hpp"
 
+#include <utility>
+
 #include "base/error.hpp"
 
 namespace lifeboat::store {
@@ -92,9 +94,15 @@ void FaultStore::after(Fault fault, const Call& call, const Answer& answer) {
   if (fault == Fault::truncated_body && *answer.bytes) {
     (*answer.bytes)->resize(random_.below((*answer.bytes)->size() + 1));
   }
-  if (fault == Fault::missing_in_listing && !answer.listing->empty()) {
-    answer.listing->erase(answer.listing->begin() +
-                          static_cast<std::ptrdiff_t>(random_.below(answer.listing->size())));
+  if (fault == Fault::missing_in_listing && !answer.listing->empty()) leave_out(*answer.listing);
+}
+
+void FaultStore::leave_out(std::vector<ObjectInfo>& listing) {
+  const auto at = listing.begin() + static_cast<std::ptrdiff_t>(random_.below(listing.size()));
+  if (at->name == std::exchange(left_out_, at->name)) {
+    left_out_.clear();
+  } else {
+    listing.erase(at);
   }
 }
 

@@ -25,7 +25,7 @@ enum class Fault {
   slow,                  // the answer drips for a minute, and is right
   own_write,             // a conditional write took place and is told `exists` or `changed`
   truncated_body,        // a read gives the beginning only, as if that were all
-  missing_in_listing,    // one object of a listing is not told
+  missing_in_listing,    // one object of a listing is not told; the next listing tells it
 };
 constexpr int kFaults = 12;
 
@@ -52,6 +52,7 @@ class FaultStore : public AroundStore {
   bool collects_listings() const override { return true; }
   Fault next(const Call& call);
   void after(Fault fault, const Call& call, const Answer& answer);
+  void leave_out(std::vector<ObjectInfo>& listing);  // under mutex
 
   Weather weather_;
   Pause pause_;
@@ -59,6 +60,7 @@ class FaultStore : public AroundStore {
   Random random_;
   std::deque<Fault> planned_;
   std::map<std::string, Fault> spoiled_;
+  std::string left_out_;  // of the last listing that lacked one
   int in_a_row_ = 0;
   std::uint64_t faults_ = 0;
 };

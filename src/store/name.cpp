@@ -1,3 +1,5 @@
+#include <set>
+
 #include "base/error.hpp"
 #include "store/object_store.hpp"
 
@@ -37,6 +39,14 @@ void check_name(const std::string& name) {
   std::string shown;
   for (char c : name.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
   throw Error(Code::failed, "object '" + shown + "'", "is not a name that a store takes");
+}
+
+std::vector<std::string> list_twice(ObjectStore& store, const std::string& prefix) {
+  std::set<std::string> names;
+  for (int i = 0; i < 2; ++i) {
+    store.list(prefix, [&](const ObjectInfo& info) { names.insert(info.name); });
+  }
+  return {names.begin(), names.end()};
 }
 
 std::optional<Timestamp> ObjectStore::locked_until(const std::string&) {

@@ -77,6 +77,11 @@ class ObjectStore {
   virtual std::string describe() const = 0;
 };
 
+// The names below a prefix, in byte order, as two listings tell them one after the other: for what
+// must not be overlooked. On a bad day a listing may lack an object; what the other one told is
+// there.
+std::vector<std::string> list_twice(ObjectStore& store, const std::string& prefix);
+
 // Whether a store takes the name. check_name() throws Error(failed) when not.
 bool valid_name(std::string_view name);
 void check_name(const std::string& name);

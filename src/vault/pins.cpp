@@ -48,13 +48,9 @@ std::optional<ListedPin> read_pin(const Vault& vault, const std::string& id) {
 }
 
 std::vector<ListedPin> list_pins(const Vault& vault) {
-  std::vector<std::string> ids;
-  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) {
-    ids.push_back(info.name.substr(kPrefix.size()));
-  });
   std::vector<ListedPin> out;
-  for (const auto& id : ids) {
-    if (auto pin = read_pin(vault, id)) out.push_back(std::move(*pin));
+  for (const auto& name : store::list_twice(vault.store(), kPrefix)) {
+    if (auto pin = read_pin(vault, name.substr(kPrefix.size()))) out.push_back(std::move(*pin));
   }
   return out;
 }

@@ -118,13 +118,9 @@ std::optional<ListedWord> read_word(const Vault& vault, const std::string& id) {
 }
 
 std::vector<ListedWord> list_words(const Vault& vault) {
-  std::vector<std::string> ids;
-  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) {
-    ids.push_back(info.name.substr(kPrefix.size()));
-  });
   std::vector<ListedWord> out;
-  for (const auto& id : ids) {
-    if (auto word = read_word(vault, id)) out.push_back(std::move(*word));
+  for (const auto& name : store::list_twice(vault.store(), kPrefix)) {
+    if (auto word = read_word(vault, name.substr(kPrefix.size()))) out.push_back(std::move(*word));
   }
   return out;
 }

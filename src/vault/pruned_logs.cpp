@@ -19,8 +19,7 @@ PrunedLogs decode(const Vault& vault, const std::string& name, std::string objec
 
 // False: one that was listed is gone, put together with others since.
 bool try_read(const Vault& vault, FoundPruned& found) {
-  vault.store().list(std::string(kPrunedPrefix),
-                     [&](const store::ObjectInfo& info) { found.objects.push_back(info.name); });
+  found.objects = store::list_twice(vault.store(), std::string(kPrunedPrefix));
   for (const auto& name : found.objects) {
     auto object = vault.store().get(name);
     if (!object) return false;

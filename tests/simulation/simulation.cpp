@@ -71,6 +71,7 @@ class Simulation {
       out_.trace = trace_.text();
     }
     out_.calls = ground_.calls;
+    out_.deaths = ground_.deaths;
     out_.published = model_.published();
     out_.archived = model_.logbook().promised().size();
     out_.deleted = model_.deleted();
@@ -120,11 +121,23 @@ class Simulation {
         static_cast<std::int64_t>(chance_.below(static_cast<std::uint64_t>(most.count()) + 1)));
   }
 
+  // Of many lives none.
+  Death death() {
+    if (chance_.below(habits_.dies_in) != 0) return {};
+    const bool takes_effect = chance_.below(2) == 0;
+    switch (chance_.below(4)) {
+      case 0:
+        return {1 + chance_.below(6), store::Op::remove, takes_effect};
+      case 1:
+        return {1 + chance_.below(400), std::nullopt, takes_effect};
+      default:
+        return {1 + chance_.below(40), std::nullopt, takes_effect};
+    }
+  }
+
   // One run of a program, which may be killed at any call.
   void live(Host& host, Verb verb) {
-    bool dies = chance_.below(habits_.dies_in) == 0;
-    LifeStore own(ground_, host.name, host.clock, dies ? 1 + chance_.below(40) : 0,
-                  chance_.below(2) == 0);
+    LifeStore own(ground_, host.name, host.clock, death());
     store::Pause pause{host.clock, [this](Millis time) { scheduler_.sleep(time); }};
     auto today = weather_of_today();
     LateStore late(own, ground_, host.name, host.clock, today.faults.empty() ? 0 : 100);
@@ -135,7 +148,6 @@ class Simulation {
     try {
       (this->*verb)(host, open(witness));
     } catch (const Killed&) {
-      ++out_.killed;
     } catch (const Error& error) {
       trace_.add(scheduler_.now(), host.name, "ends", error.subject(), error.what());
       ++out_.failed;
@@ -164,6 +176,7 @@ class Simulation {
     if (how >= 2) {
       weather.faults.push_back(Fault::own_write);
       weather.faults.push_back(Fault::truncated_body);
+      weather.faults.push_back(Fault::missing_in_listing);
     }
     return weather;
   }

@@ -14,7 +14,7 @@ struct Outcome {
   std::string trace;                    // the last calls, of a run that failed
   std::uint64_t calls = 0;              // of the store
   std::uint64_t published = 0;          // points
-  std::uint64_t killed = 0;             // lives that ended so
+  Deaths deaths{};                      // lives that ended so
   std::uint64_t failed = 0;             // runs that ended with an Error, as they may
   std::uint64_t archived = 0;           // extents that were told to be durable
   std::uint64_t deleted = 0;            // packs

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <numeric>
 
 namespace lifeboat::vault::simulation {
 namespace {
@@ -22,13 +23,16 @@ std::optional<std::uint64_t> number_from(const char* variable) {
 }
 
 struct Sums {
-  std::uint64_t calls = 0, published = 0, archived = 0, killed = 0, failed = 0, deleted = 0,
-                pruned = 0, proofs = 0, pinned = 0, unpinned = 0;
+  std::uint64_t calls = 0, published = 0, archived = 0, failed = 0, deleted = 0, pruned = 0,
+                proofs = 0, pinned = 0, unpinned = 0;
+  Deaths deaths{};
+  std::uint64_t deaths_at(store::Op op) const { return deaths[static_cast<std::size_t>(op)]; }
+  std::uint64_t killed() const { return std::accumulate(deaths.begin(), deaths.end(), 0ul); }
   void add(const Outcome& one) {
     calls += one.calls;
     published += one.published;
     archived += one.archived;
-    killed += one.killed;
+    for (std::size_t i = 0; i < deaths.size(); ++i) deaths[i] += one.deaths[i];
     failed += one.failed;
     deleted += one.deleted;
     pruned += one.pruned;
@@ -67,7 +71,7 @@ Sums run_seeds(std::uint64_t seeds, Focus focus) {
   std::cout << seeds << " seeds: " << sums.calls << " calls, " << sums.published << " points, "
             << sums.archived << " extents, " << sums.pruned << " prunings of the logbook, "
             << sums.proofs << " proofs, " << sums.pinned << " points pinned, " << sums.unpinned
-            << " pins revoked, " << sums.deleted << " packs deleted, " << sums.killed
+            << " pins revoked, " << sums.deleted << " packs deleted, " << sums.killed()
             << " lives cut short, " << sums.failed << " runs failed\n";
   return sums;
 }
@@ -84,7 +88,11 @@ TEST_F(Simulation, NothingThatAPointNeedsIsLost) {
   EXPECT_GT(sums.proofs, seeds / 2);
   EXPECT_GT(sums.pinned, seeds / 2);
   EXPECT_GT(sums.unpinned, seeds / 20);
-  EXPECT_GT(sums.killed, seeds);
+  EXPECT_GT(sums.killed(), seeds);
+  using enum store::Op;
+  for (const auto op : {get, get_range, put_if_absent, put_if_unchanged, list, remove}) {
+    EXPECT_GT(sums.deaths_at(op), seeds / 100) << to_string(op);
+  }
 }
 
 TEST_F(Simulation, SeveralPrunersKeepTheWindow) {

@@ -52,8 +52,9 @@ void LifeStore::wait() {
   ground_.scheduler.turn();
 }
 
-bool LifeStore::dies() {
-  return dead_ = ++calls_ == dies_at_;
+bool LifeStore::dies(Op op) {
+  if (death_.of && *death_.of != op) return false;
+  return dead_ = ++calls_ == death_.at;
 }
 
 template <typename Effect>
@@ -61,10 +62,11 @@ auto LifeStore::call(Op op, const std::string& name, Effect&& effect) -> decltyp
   if (dead_) throw Killed{};
   wait();
   if (dead_) throw Killed{};
-  bool last = dies();
+  bool last = dies(op);
   ++ground_.calls;
   auto& trace = ground_.trace;
-  if (last && !takes_effect_) {
+  if (last) ++ground_.deaths[static_cast<std::size_t>(op)];
+  if (last && !death_.takes_effect) {
     trace.add(ground_.scheduler.now(), who_, to_string(op), name, "killed before it");
     throw Killed{};
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "simulation/mischief.hpp"
@@ -12,6 +13,17 @@ namespace lifeboat::vault::simulation {
 
 // What a life throws when it dies. Nothing that handles Errors may handle it.
 struct Killed {};
+
+// At the n-th call (1 is the first; 0: never), or the n-th of such calls, before or after it took
+// effect.
+struct Death {
+  std::uint64_t at = 0;
+  std::optional<store::Op> of{};
+  bool takes_effect = false;
+};
+
+// How many lives ended at a call, by what it was.
+using Deaths = std::array<std::uint64_t, store::kOps>;
 
 // What all share: the objects, and who looks at them.
 struct Ground {
@@ -37,20 +49,15 @@ struct Ground {
   };
   std::map<std::string, Written> written{};
   std::uint64_t calls = 0;  // so far
+  Deaths deaths{};
 };
 
 // The store as one life of a program sees it: each call is a turn, may hang, and may be the last.
 class LifeStore : public store::ObjectStore {
  public:
-  // Dies at the n-th call (1 is the first), before or after it took effect; 0: lives. By the clock
-  // it locks what it writes.
-  LifeStore(Ground& ground, std::string who, const Clock& clock, std::uint64_t dies_at = 0,
-            bool takes_effect = false)
-      : ground_(ground),
-        who_(std::move(who)),
-        clock_(clock),
-        dies_at_(dies_at),
-        takes_effect_(takes_effect) {}
+  // By the clock it locks what it writes.
+  LifeStore(Ground& ground, std::string who, const Clock& clock, Death death = {})
+      : ground_(ground), who_(std::move(who)), clock_(clock), death_(death) {}
 
   std::optional<std::string> get(const std::string& name) override;
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
@@ -72,7 +79,7 @@ class LifeStore : public store::ObjectStore {
   template <typename Effect>
   auto call(store::Op op, const std::string& name, Effect&& effect) -> decltype(effect());
   void wait();
-  bool dies();
+  bool dies(store::Op op);
   using Lock = std::optional<Timestamp>;
   Lock lock_of_write(const std::string& name, store::Write how) const;
   void write(const std::string& name, std::string_view bytes, Lock lock);
@@ -88,9 +95,8 @@ class LifeStore : public store::ObjectStore {
   Ground& ground_;
   std::string who_;
   const Clock& clock_;
-  std::uint64_t dies_at_;
-  bool takes_effect_;
-  std::uint64_t calls_ = 0;
+  Death death_;
+  std::uint64_t calls_ = 0;  // of those that are counted for that
   bool dead_ = false;
   Timestamp saw_pins_{0};  // a pruner who looks at them first
 };

@@ -116,6 +116,19 @@ TEST(FaultStore, EachFaultIsWhatItSays) {
   }
 }
 
+TEST(FaultStore, WhatAListingLacksTheNextTells) {
+  MemoryStore memory;
+  for (const char* name : {"a/1", "a/2", "b/1"}) memory.put(name, "");
+  FaultStore faulty(memory, 1, {{Fault::missing_in_listing}, 1, 1 << 30});
+  int told = 0;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(list_twice(faulty, "a/"), (std::vector<std::string>{"a/1", "a/2"}));
+    faulty.list("a/", [&](const ObjectInfo&) { ++told; });
+  }
+  EXPECT_LT(told, 200);
+  EXPECT_GE(told, 100);
+}
+
 TEST(FaultStore, ATruncatedBodyIsABeginning) {
   BadDay day;
   day.memory.put("x", "0123456789");
