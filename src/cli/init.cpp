@@ -14,6 +14,7 @@
 #include "recovery/vault_key.hpp"
 #include "recovery/writers.hpp"
 #include "store/open_store.hpp"
+#include "vault/lost_root.hpp"
 #include "vault/vault.hpp"
 
 namespace lifeboat::cli {
@@ -22,17 +23,20 @@ namespace {
 struct InitOptions {
   bool print = false;
   bool dry_run = false;
+  bool recover_root = false;
   std::string recovery_sheet;
 };
 struct MadeVault {
   std::string id;     // empty: a dry run, and there is none yet
   bool made = false;  // or would be made
+  bool recovered = false;
   bool encrypted = false;
   std::string key_file;  // that was made for it
 };
 int print_template(const Globals& globals);
 int write_config(const Globals& globals, const std::filesystem::path& file, bool dry_run);
 MadeVault make_vault(Session& session, const InitOptions& options);
+MadeVault recover_vault(Session& session);
 void tell(const Session& session, const MadeVault& vault, const InitOptions& options);
 
 // First call: writes lifeboat.yaml. Second call, when it has been edited: makes the vault and looks
@@ -43,7 +47,7 @@ int init(const Globals& globals, const InitOptions& options) {
   if (!std::filesystem::exists(file)) return write_config(globals, file, options.dry_run);
 
   Session session(globals);
-  auto vault = make_vault(session, options);
+  auto vault = options.recover_root ? recover_vault(session) : make_vault(session, options);
   if (!globals.json) tell(session, vault, options);
   auto findings = recovery::check_all(session.context());
   if (vault.made && !options.dry_run) {
@@ -56,6 +60,7 @@ int init(const Globals& globals, const InitOptions& options) {
                      {{"path", session.config().vault.shown()},
                       {"id", vault.id},
                       {"made", vault.made},
+                      {"recovered", vault.recovered},
                       {"encrypted", vault.encrypted},
                       {"key_file", vault.key_file}}},
                     {"recovery_sheet", options.recovery_sheet},
@@ -123,6 +128,7 @@ MadeVault make_vault(Session& session, const InitOptions& options) {
     out.id = open.id();
     return out;
   }
+  vault::require_root_not_lost(*store);  // before a key file is made for nothing
   if (options.dry_run) return out;
   recovery::share_vault_with_postgres(config);
   auto key = first_key(config, out);
@@ -132,6 +138,19 @@ MadeVault make_vault(Session& session, const InitOptions& options) {
   if (!options.recovery_sheet.empty()) {
     write_recovery_sheet(made, config, options.recovery_sheet);
   }
+  return out;
+}
+
+// Its root object was lost. No key file is made for that: the vault has its keys.
+MadeVault recover_vault(Session& session) {
+  const auto store = recovery::open_store(session.config());
+  auto key = recovery::vault_key(session.config());
+  auto vault =
+      vault::recover_root(*store, session.clock(), session.random(), key ? &*key : nullptr);
+  MadeVault out;
+  out.id = vault.id();
+  out.recovered = true;
+  out.encrypted = vault.encrypted();
   return out;
 }
 
@@ -152,7 +171,12 @@ void tell_recovery_sheet(const Session& session, const InitOptions& options) {
 void tell(const Session& session, const MadeVault& vault, const InitOptions& options) {
   const auto path = session.config().vault.shown();
   const std::string kind = vault.encrypted ? "an encrypted" : "a plain";
-  if (!vault.made) {
+  if (vault.recovered) {
+    say("wrote the root object of vault " + vault.id + " anew in " + path +
+        (vault.encrypted ? ": its keys and recovery sheets are what they were"
+                         : ". The id is a new one: plans that were made before, and restores that "
+                           "were stopped, are made again"));
+  } else if (!vault.made) {
     say("vault " + vault.id + " is there already: " + path);
   } else if (options.dry_run) {
     say("would make " + kind + " vault in " + path);
@@ -178,7 +202,11 @@ void add_init(CLI::App& app, Invocation& invocation) {
   auto* verb = app.add_subcommand(
       "init", "Write lifeboat.yaml; once it is edited, make the vault and check everything");
   verb->add_flag("--print", options->print, "Print a commented lifeboat.yaml, write nothing");
-  verb->add_flag("--dry-run", options->dry_run, "Say what would be made, make nothing");
+  auto* dry_run =
+      verb->add_flag("--dry-run", options->dry_run, "Say what would be made, make nothing");
+  verb->add_flag("--recover-root", options->recover_root,
+                 "Write the vault's root object anew when it alone is lost")
+      ->excludes(dry_run);
   verb->add_option("--recovery-sheet", options->recovery_sheet,
                    "Write the recovery sheet of an encrypted vault into this file")
       ->type_name("FILE");

@@ -3,36 +3,22 @@
 #include "base/error.hpp"
 #include "store/probe.hpp"
 #include "vault/keys.hpp"
+#include "vault/lost_root.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
-const std::string kRoot = "vault";
 const std::string kCipher = "AES-256-GCM";
 
 [[noreturn]] void corrupt(const std::string& what) {
-  throw_corrupt(ObjectType::root, kRoot, what);
+  throw_corrupt(ObjectType::root, kRootName, what);
 }
 
 // What the check of an encrypted vault's root is made of.
 std::string checked_part(const Vault::Root& root) {
   return root.id + " " + to_string(root.created) + " " + kCipher;
-}
-
-void write_root(store::ObjectStore& store, const Vault::Root& root) {
-  nlohmann::json json = {{"id", root.id}, {"created", to_string(root.created)}};
-  if (root.encrypted) {
-    json["cipher"] = kCipher;
-    json["check"] = root.check;
-  }
-  store.put_if_absent(kRoot, frame(ObjectType::root, kRoot, dump_json(json, kRoot)));
-  auto found = Vault::read_root(store);  // an answer that was lost: it may be ours all the same
-  if (found.id == root.id) return;
-  throw Error(Code::refused, store.describe(),
-              "holds a vault already, of " + to_string(found.created) + ", id " + found.id,
-              "use it as it is, or give another place for a new one");
 }
 
 Error encrypted_without_key(store::ObjectStore& store) {
@@ -52,20 +38,20 @@ Error plain_with_key(store::ObjectStore& store, const KeyMaterial& key) {
 }  // namespace
 
 Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random) {
-  Root root{random.hex(32), clock.now(), false, ""};
-  write_root(store, root);
+  require_root_not_lost(store);
+  write_root(store, {random.hex(32), clock.now(), false, ""}, nullptr);
   return open(store);
 }
 
 // The key is durable before the root is: a vault that exists can be opened.
 Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
                     const KeyMaterial& first, const std::string& label, const ScryptCost& cost) {
+  require_root_not_lost(store);
   Root root{random.hex(32), clock.now(), true, ""};
   Sealing sealing(random_key(), root.id);
-  root.check = sealing.root_check(checked_part(root)).hex();
   auto key = add_key(store, sealing, first, label, clock, cost);
   try {
-    write_root(store, root);
+    write_root(store, root, &sealing);
   } catch (const Error& error) {
     if (error.code() == Code::refused) store.remove(std::string(kKeyPrefix) + key.id);
     throw;
@@ -73,22 +59,39 @@ Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
   return open(store, &first);
 }
 
+void Vault::write_root(store::ObjectStore& store, Root root, const Sealing* sealing) {
+  root.encrypted = sealing != nullptr;
+  if (root.encrypted) root.check = sealing->root_check(checked_part(root)).hex();
+  nlohmann::json json = {{"id", root.id}, {"created", to_string(root.created)}};
+  if (root.encrypted) {
+    json["cipher"] = kCipher;
+    json["check"] = root.check;
+  }
+  store.put_if_absent(kRootName, frame(ObjectType::root, kRootName, dump_json(json, kRootName)));
+  auto found = read_root(store);  // an answer that was lost: it may be ours all the same
+  if (found.id == root.id) return;
+  throw Error(Code::refused, store.describe(),
+              "holds a vault already, of " + to_string(found.created) + ", id " + found.id,
+              "use it as it is, or give another place for a new one");
+}
+
 Vault::Root Vault::read_root(store::ObjectStore& store) {
-  auto bytes = store.get(kRoot);
+  auto bytes = store.get(kRootName);
   if (!bytes) {
+    require_root_not_lost(store);
     throw Error(Code::not_found, store.describe(), "holds no vault: the object `vault` is missing",
                 "make one with lifeboat init, or correct the path");
   }
-  auto opened = unframe(ObjectType::root, kRoot, *bytes);
+  auto opened = unframe(ObjectType::root, kRootName, *bytes);
   if (opened.flags != 0) corrupt("has unknown flags");
-  auto json = parse_json(ObjectType::root, kRoot, opened.payload);
-  return read_members(ObjectType::root, kRoot, [&] {
+  auto json = parse_json(ObjectType::root, kRootName, opened.payload);
+  return read_members(ObjectType::root, kRootName, [&] {
     auto created = parse_timestamp(json.at("created").get<std::string>());
     if (!created) corrupt("its time of creation is not a time");
     Root root{json.at("id").get<std::string>(), *created, json.contains("cipher"), ""};
     if (!root.encrypted) return root;
     if (json.at("cipher") != kCipher) {
-      throw Error(Code::unsupported, "root " + kRoot,
+      throw Error(Code::unsupported, "root " + kRootName,
                   "is encrypted by " + json.at("cipher").get<std::string>() + ", unknown here",
                   "install the Lifeboat that wrote it, or a newer one");
     }
@@ -118,7 +121,7 @@ Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
 }
 
 bool Vault::exists(store::ObjectStore& store) {
-  return store.stat(kRoot).has_value();
+  return store.stat(kRootName).has_value();
 }
 
 Digest Vault::name_of(const Digest& content) const {

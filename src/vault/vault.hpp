@@ -14,17 +14,21 @@ namespace lifeboat::vault {
 class Sealing;
 struct KeyMaterial;
 
+inline const std::string kRootName = "vault";
+
 // A store that holds a Lifeboat vault: the root object `vault` with the vault's id, and whether it
 // is encrypted. Cheap to copy; the store must outlive it. Thread-safe.
 class Vault {
  public:
-  // Makes a plain vault. Error(refused) when there is one already: it is never changed.
+  // Makes a plain vault. Error(refused) when there is one already: it is never changed; and
+  // Error(corrupt) when one is there that has lost its root object.
   static Vault create(store::ObjectStore& store, Clock& clock, Random& random);
   // Makes an encrypted vault with this first key.
   static Vault create(store::ObjectStore& store, Clock& clock, Random& random,
                       const KeyMaterial& first, const std::string& label,
                       const ScryptCost& cost = {});
-  // Error(not_found) when there is none, corrupt or unsupported when it cannot be read. Of an
+  // Error(not_found) when there is none, corrupt or unsupported when it cannot be read, corrupt
+  // also when its root is lost. Of an
   // encrypted vault without a key, or with one that does not open it: Error(denied). Of a plain
   // vault with a key: Error(refused), somebody may have put it in the place of an encrypted one.
   static Vault open(store::ObjectStore& store, const KeyMaterial* key = nullptr);
@@ -40,6 +44,9 @@ class Vault {
     friend bool operator==(const Root&, const Root&) = default;
   };
   static Root read_root(store::ObjectStore& store);
+  // Makes a vault of a store: writes the root if absent, with the check of an encrypted one's key.
+  // Error(refused) when another one is there.
+  static void write_root(store::ObjectStore& store, Root root, const Sealing* sealing);
 
   const Root& root() const { return root_; }
   const std::string& id() const { return root_.id; }

@@ -325,6 +325,22 @@ class Init(WithFolder):
         self.assert_error(self.lifeboat.run("init"), harness.CORRUPT)
         self.assertEqual(harness.fingerprint(self.lifeboat.vault_path()), before)
 
+    def test_no_vault_is_made_over_one_that_has_lost_its_root(self):
+        self.make_vault()
+        (self.lifeboat.vault_path() / "vault").unlink()
+        (self.lifeboat.vault_path() / "points").mkdir()
+        (self.lifeboat.vault_path() / "points" / "20261122T170506123Z-aaaa").write_bytes(b"")
+        self.write(GOOD + "vault_key: {key_file: made.key}\n")
+        before = harness.fingerprint(self.lifeboat.vault_path())
+        for words in (["init"], ["init", "--dry-run"], ["points"]):
+            if words == ["points"]:
+                self.write()  # the key that was not made is not asked for
+            ended = self.assert_error(self.lifeboat.run(*words), harness.CORRUPT, "replica")
+            self.assertIn("its root object `vault` is lost", ended.err)
+        self.assertEqual(harness.fingerprint(self.lifeboat.vault_path()), before)
+        self.assertIn("root object `vault` is lost", self.lifeboat.run("check").out)
+        self.assertFalse((self.folder / "made.key").exists())
+
 
 class Vault(WithFolder):
     def test_missing(self):

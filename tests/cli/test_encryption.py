@@ -224,6 +224,32 @@ class Keys(WithVault):
             self.assertIn("plain", self.refused(harness.REFUSED, *verb).err)
         self.assertEqual(harness.fingerprint(self.vault), before)
 
+    def test_a_lost_root_is_written_anew(self):
+        self.make()
+        sheet = self.sheet()
+        id = self.lifeboat.run("status", "--json").json()["vault"]["id"]
+        (path,) = (self.vault / "keys").iterdir()
+        key = sealed_vault.unwrap(f"keys/{path.name}", path.read_bytes(), FIRST.encode())
+        (self.vault / "points").mkdir()
+        name = "points/20261122T170506123Z-cafe"
+        (self.vault / name).write_bytes(
+            SealedVault(self.vault, key).seal(sealed_vault.POINT, name, b"{}")
+        )
+        (self.vault / "vault").unlink()
+        said = self.refused(harness.CORRUPT, "key", "check").err
+        self.assertIn("its root object `vault` is lost", said)
+        self.assertIn("init --recover-root", said)
+        self.refused(harness.CORRUPT, "init")
+        self.secret("wrong", "wrong and long")
+        self.configure("vault_key: {passphrase_file: wrong}")
+        self.refused(harness.UNAVAILABLE, "init", "--recover-root")
+        for key in ("passphrase_file: first", f"key_file: {sheet}"):
+            self.configure(f"vault_key: {{{key}}}")
+            made = self.lifeboat.run("init", "--recover-root")
+            self.assertIn(f"wrote the root object of vault {id} anew", made.err)
+            self.assertEqual(self.ok("status", "--json").json()["vault"]["id"], id)
+            (self.vault / "vault").unlink()
+
     def test_add_rotate_and_remove(self):
         self.make()
         before = harness.fingerprint(self.vault)

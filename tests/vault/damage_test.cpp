@@ -186,7 +186,8 @@ TEST_P(DamageTest, EveryMissingObjectThatIsNeededIsNamed) {
       EXPECT_FALSE(report.good()) << info.name;
       bool named = false;
       for (const auto& damage : report.damages) {
-        named = named || (damage.object == info.name && damage.code == Code::not_found);
+        const auto code = info.name == "vault" ? Code::corrupt : Code::not_found;
+        named = named || (damage.object == info.name && damage.code == code);
       }
       EXPECT_TRUE(named) << info.name;
     }
