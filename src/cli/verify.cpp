@@ -107,6 +107,9 @@ void print_result(const recovery::VerifyRequest& request, const recovery::Verify
     if (!damage.points.empty()) {
       print_data(fmt::format("  costs points {}\n", fmt::join(damage.points, ", ")));
     }
+    if (!damage.unknown.empty()) {
+      print_data(fmt::format("  may cost points {}\n", fmt::join(damage.unknown, ", ")));
+    }
     if (!damage.hint.empty()) print_data("  next: " + damage.hint + "\n");
   }
   if (report.more_damages != 0) print_data(fmt::format("and {} more\n", report.more_damages));
@@ -129,6 +132,7 @@ nlohmann::json result_json(const recovery::VerifyRequest& request,
                        {"problem", damage.problem},
                        {"hits", damage.hits},
                        {"points", damage.points},
+                       {"unknown", damage.unknown},
                        {"next", damage.hint}});
   }
   auto points = nlohmann::json::array();

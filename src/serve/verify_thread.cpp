@@ -76,15 +76,18 @@ void VerifyThread::verify() {
                result.report.objects, result.report.bytes.value);
 }
 
+std::string costs(const vault::Damage& damage) {
+  auto out = damage.points.empty() ? "none" : fmt::format("{}", fmt::join(damage.points, ", "));
+  if (damage.unknown.empty()) return out;
+  return out + fmt::format(", perhaps {}", fmt::join(damage.unknown, ", "));
+}
+
 void log_result(const recovery::VerifyResult& result) {
   std::size_t left = kMostLogged;
   for (const auto& damage : result.report.damages) {
     if (left-- == 0) break;
-    spdlog::error(
-        "verify: damaged {} {}: {}; costs points: {}; next: {}", damage.kind, damage.object,
-        damage.problem,
-        damage.points.empty() ? "none" : fmt::format("{}", fmt::join(damage.points, ", ")),
-        damage.hint);
+    spdlog::error("verify: damaged {} {}: {}; costs points: {}; next: {}", damage.kind,
+                  damage.object, damage.problem, costs(damage), damage.hint);
   }
   const auto& damages = result.report.damages;
   const auto more =

@@ -7,17 +7,27 @@ namespace {
 
 constexpr std::size_t kMaxHits = 100;  // of one damage
 
-std::string next_step(const Damage& damage) {
-  const auto& some = damage.points.empty() ? std::string() : *damage.points.begin();
-  if (damage.kind == "pack") {
-    if (damage.points.empty()) {
-      return "nothing is lost: no point needs what is damaged, or another pack has it whole. "
-             "Backups do not rely on this one; prune removes it when nothing else of it is needed";
-    }
-    return "run `lifeboat backup`: what its source still has, unchanged, is stored anew, and heals "
-           "these points too; or put the object back from a replica of the vault; then `lifeboat "
-           "verify --data`. To give a point up: `lifeboat prune --drop " +
-           some + "`";
+std::string next_for_pack(const Damage& damage) {
+  if (damage.points.empty()) {
+    return "nothing is lost: no point needs what is damaged, or another pack has it whole. "
+           "Backups do not rely on this one; prune removes it when nothing else of it is needed";
+  }
+  return "run `lifeboat backup`: what its source still has, unchanged, is stored anew, and heals "
+         "these points too; or put the object back from a replica of the vault; then `lifeboat "
+         "verify --data`. To give a point up: `lifeboat prune --drop " +
+         *damage.points.begin() + "`";
+}
+
+// What a damaged object held at a log's end is missed by nobody.
+std::string next_for_lost_logbook() {
+  return "what it held is not known; no point lacks a range that others follow, but the end of a "
+         "log may be lost with it. Put the object back from a replica of the vault; without one "
+         "take a new point now (`lifeboat backup`): it needs nothing of it";
+}
+
+std::string next_for_logbook(const Damage& damage, DamageList::Content content) {
+  if (damage.points.empty() && content == DamageList::Content::unknown) {
+    return next_for_lost_logbook();
   }
   if (damage.points.empty()) {
     return "nothing is lost: no point needs the range, or another object holds it whole";
@@ -25,6 +35,25 @@ std::string next_step(const Damage& damage) {
   return "take a new point now (`lifeboat backup`): it needs nothing of this range. With the "
          "points that do, recover to before it, or while the source still has it; or put the "
          "object back from a replica of the vault";
+}
+
+// What is not known is no reason for calm.
+std::string next_for_unknown(const std::set<std::string>& points) {
+  std::string more;
+  if (points.size() > 1) more = " and " + std::to_string(points.size() - 1) + " more";
+  return "it is not known whether point " + *points.begin() + more +
+         " needs this: what the point lists cannot be read. Heal that first, as its own damage "
+         "says, or give the point up (`lifeboat prune --drop " +
+         *points.begin() + "`); then run `lifeboat verify --data` again, which will know";
+}
+
+std::string next_step(const Damage& damage, DamageList::Content content) {
+  std::string known;
+  if (!damage.points.empty() || damage.unknown.empty()) {
+    known = damage.kind == "pack" ? next_for_pack(damage) : next_for_logbook(damage, content);
+  }
+  if (damage.unknown.empty()) return known;
+  return known + (known.empty() ? "" : ". And ") + next_for_unknown(damage.unknown);
 }
 
 }  // namespace
@@ -38,7 +67,7 @@ void DamageList::add(const std::string& object, const std::string& kind, const E
       return;
     }
     by_object_.emplace(object, damages_.size());
-    damages_.push_back({object, kind, error.code(), error.message(), error.hint(), {}, {}});
+    damages_.push_back({object, kind, error.code(), error.message(), error.hint(), {}, {}, {}});
   }
   hit(object, point, what);
 }
@@ -55,6 +84,11 @@ void DamageList::hit(const std::string& object, const std::string& point, const 
   }
 }
 
+void DamageList::may_hit(const std::string& object, const std::string& point) {
+  auto found = by_object_.find(object);
+  if (found != by_object_.end()) damages_[found->second].unknown.insert(point);
+}
+
 void DamageList::fail(const std::string& point, const std::string& what) {
   failed_.emplace(point, what);
 }
@@ -62,6 +96,7 @@ void DamageList::fail(const std::string& point, const std::string& what) {
 void DamageList::forget_point(const std::string& point) {
   failed_.erase(point);
   for (auto& damage : damages_) {
+    damage.unknown.erase(point);
     if (damage.points.erase(point) == 0 || !damage.points.empty()) continue;
     if (damage.code == Code::not_found) damage.kind.clear();
   }
@@ -70,7 +105,9 @@ void DamageList::forget_point(const std::string& point) {
 std::vector<Damage> DamageList::take() {
   std::erase_if(damages_, [](const Damage& damage) { return damage.kind.empty(); });
   for (auto& damage : damages_) {
-    if (explained_.contains(damage.object)) damage.hint = next_step(damage);
+    for (const auto& point : damage.points) damage.unknown.erase(point);
+    auto explained = explained_.find(damage.object);
+    if (explained != explained_.end()) damage.hint = next_step(damage, explained->second);
   }
   by_object_.clear();
   return std::move(damages_);

@@ -18,8 +18,14 @@ class DamageList {
   bool has(const std::string& object) const { return by_object_.contains(object); }
   // What an object that is listed belongs to, and which point loses it.
   void hit(const std::string& object, const std::string& point, const std::string& what);
-  // It is known what the object holds, and so what is lost with it: what hit() tells.
-  void explain(const std::string& object) { explained_.insert(object); }
+  // Whether the point, which is not known whole, needs what is damaged is not known.
+  void may_hit(const std::string& object, const std::string& point);
+  // It is known what is lost with the object, and which points that costs: what hit() tells; or,
+  // when it is `unknown` what it held, what points are seen to lack.
+  enum class Content { known, unknown };
+  void explain(const std::string& object, Content content = Content::known) {
+    explained_.emplace(object, content);
+  }
   // The point loses something, whatever is listed.
   void fail(const std::string& point, const std::string& what);
   // It was dropped meanwhile: what only it lost is no damage.
@@ -33,7 +39,7 @@ class DamageList {
  private:
   std::vector<Damage> damages_;
   std::map<std::string, std::size_t> by_object_;  // index in damages_
-  std::set<std::string> explained_;
+  std::map<std::string, Content> explained_;
   std::map<std::string, std::string> failed_;  // by point
   std::uint64_t more_ = 0;
 };

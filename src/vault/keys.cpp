@@ -4,6 +4,7 @@
 
 #include "base/bytes.hpp"
 #include "vault/object.hpp"
+#include "vault/vault.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -185,6 +186,29 @@ std::vector<ListedKey> list_keys(store::ObjectStore& store, const std::string& v
     }
     out.push_back(std::move(listed));
   });
+  return out;
+}
+
+std::vector<CheckedKey> check_keys(const Vault& vault) {
+  std::vector<CheckedKey> out;
+  bool any = false;
+  bool used = vault.opened_by().empty();
+  for (const auto& key : list_keys(vault.store(), vault.id())) {
+    any = any || key.key || (key.problem && key.problem->code() == Code::unsupported);
+    used = used || key.id == vault.opened_by();
+    out.push_back({key_name(key.id), key.foreign ? std::nullopt : key.problem});
+  }
+  if (!used) {
+    auto name = key_name(vault.opened_by());
+    out.push_back({name, Error(Code::not_found, name, "is missing: it opened the vault just now",
+                               "add it again: lifeboat key add, with the recovery sheet")});
+  } else if (vault.encrypted() && !any) {
+    auto name = std::string(kKeyPrefix);
+    out.push_back({name, Error(Code::not_found, name,
+                               "there is no key any more that can be read: only the recovery sheet "
+                               "opens this vault",
+                               "lifeboat key import")});
+  }
   return out;
 }
 

@@ -17,6 +17,8 @@
 // file. So keys come and go without any data being written again. docs/format.md has the bytes.
 namespace lifeboat::vault {
 
+class Vault;
+
 constexpr std::string_view kKeyPrefix = "keys/";
 
 enum class KeyKind : std::uint8_t { passphrase = 1, file = 2 };
@@ -49,6 +51,15 @@ struct ListedKey {
   bool foreign = false;  // of another vault: an `init` that was cut short left it
 };
 std::vector<ListedKey> list_keys(store::ObjectStore& store, const std::string& vault_id);
+
+// The keys of an open vault, each with what is wrong with it; and, when there is none any more that
+// can be read, or the one that opened it is gone, that. Of a plain vault too: a key that is there
+// says something.
+struct CheckedKey {
+  std::string name;  // of its object
+  std::optional<Error> problem;
+};
+std::vector<CheckedKey> check_keys(const Vault& vault);
 
 // The vault's key, unwrapped, and by which of its keys ("": by the vault's key itself).
 // Error(denied) that names the keys there are when the material opens none of them.

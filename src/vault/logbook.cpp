@@ -376,6 +376,18 @@ std::vector<std::string> Logbook::objects_of(const LogName& name, Position from)
   return out;
 }
 
+std::vector<Extent> Logbook::extents_in(const LogName& name, const std::string& object) const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<Extent> out;
+  const LogIndex* log = impl_->index.find_pieces(name);
+  for (const auto& piece : log == nullptr ? std::vector<Piece>() : log->pieces) {
+    if (impl_->index.object_name(piece.object) != object) continue;
+    out.push_back(piece.stored.extent);
+    out.back().log = name;
+  }
+  return out;
+}
+
 bool Logbook::held_elsewhere(const Extent& extent, const std::set<std::string>& but) const {
   std::lock_guard lock(impl_->mutex);
   Position held = extent.base;

@@ -104,6 +104,8 @@ class Logbook {
   Ranges left(const LogName& log) const;
   // Names of the objects with extents of the log that reach beyond `from`; histories do not count.
   std::vector<std::string> objects_of(const LogName& log, Position from) const;
+  // What an object holds of the log.
+  std::vector<Extent> extents_in(const LogName& log, const std::string& object) const;
   // Whether other objects than these hold all of the extent's range; histories do not count.
   bool held_elsewhere(const Extent& extent, const std::set<std::string>& but) const;
 

@@ -40,9 +40,7 @@ class Verifier {
     try {
       check_root();
       if (!options_.point) {
-        check_words();
-        check_pins();
-        check_proofs();
+        check_records();
         check_pruned();
       }
       list_points();
@@ -74,10 +72,17 @@ class Verifier {
     return !options_.point || *options_.point == point;
   }
 
+  // Known to be damaged: what a newer Lifeboat wrote may be whole.
+  static bool is_bad(const Error& error) {
+    return is_damage(error.code()) && error.code() != Code::unsupported;
+  }
+
   // Neither good nor bad. Throws when it is not this object, but the store.
   void note_unread(const Error& error) {
     if (error.code() == Code::cancelled) throw error;
-    report_.unread.push_back(error.what());
+    std::string what = error.what();
+    if (error.code() == Code::unsupported) what += "; next: " + error.hint();
+    if (unread_.insert(what).second) report_.unread.push_back(what);
     if (is_away(error.code()) && ++away_ > kMostAway) throw error;
   }
 
@@ -92,11 +97,13 @@ class Verifier {
       check();
       return true;
     } catch (const Error& error) {
-      if (is_damage(error.code())) {
+      if (!point.empty()) not_walked_.insert(point);
+      if (is_bad(error)) {
         damages_.add(name, kind, error, point, hit);
         return false;
       }
-      all_at_risk_ = all_at_risk_ || point.empty();
+      // What a newer Lifeboat wrote, and no point names, costs none.
+      all_at_risk_ = all_at_risk_ || (point.empty() && error.code() != Code::unsupported);
       if (!point.empty()) at_risk_.emplace(point, error.what());
       note_unread(error);
       return false;
@@ -115,45 +122,23 @@ class Verifier {
         throw_corrupt(ObjectType::root, "vault", "is not the one any more that was opened");
       }
     });
-    check_keys();
-  }
-
-  // Of a plain vault too: a key that is there says something.
-  void check_keys() {
-    std::string prefix(kKeyPrefix);
-    bool any = false;
-    bool used = vault_.opened_by().empty();
-    for (const auto& key : list_keys(vault_.store(), vault_.id())) {
-      any = any || key.key;
-      used = used || key.id == vault_.opened_by();
-      object(prefix + key.id, "key", "", "", [&] {
-        if (key.problem && !key.foreign) throw *key.problem;
+    for (const auto& key : check_keys(vault_)) {
+      object(key.name, "key", "", "", [&] {
+        if (key.problem) throw *key.problem;
       });
     }
-    if (!used) {
-      auto name = prefix + vault_.opened_by();
-      damages_.add(name, "key",
-                   Error(Code::not_found, name, "is missing: it opened the vault just now",
-                         "add it again: lifeboat key add, with the recovery sheet"));
-    } else if (vault_.encrypted() && !any) {
-      damages_.add(prefix, "key",
-                   Error(Code::not_found, prefix,
-                         "there is no key any more that can be read: only the recovery sheet opens "
-                         "this vault",
-                         "lifeboat key import"));
-    }
   }
 
-  // One that cannot be read blocks pruning: all that it could name is kept.
-  void check_words() {
-    for (const auto& listed : list_words(vault_)) {
-      check_read(ObjectType::word, word_name(listed.id), listed.word.has_value(), listed.problem);
+  // A word or a pin that cannot be read blocks pruning: all that it could name is kept.
+  void check_records() {
+    for (const auto& one : list_words(vault_)) {
+      check_read(ObjectType::word, word_name(one.id), one.word.has_value(), one.problem);
     }
-  }
-
-  void check_pins() {
-    for (const auto& listed : list_pins(vault_)) {
-      check_read(ObjectType::pin, pin_name(listed.id), listed.pin.has_value(), listed.problem);
+    for (const auto& one : list_pins(vault_)) {
+      check_read(ObjectType::pin, pin_name(one.id), one.pin.has_value(), one.problem);
+    }
+    for (const auto& one : list_proofs(vault_)) {
+      check_read(ObjectType::proof, proof_name(one.id), one.proof.has_value(), one.problem);
     }
   }
 
@@ -165,17 +150,6 @@ class Verifier {
       unseal(vault_.sealing(), type, name, *bytes);
       throw_corrupt(type, name, problem);
     });
-  }
-
-  void check_proofs() {
-    for (const auto& listed : list_proofs(vault_)) {
-      object(proof_name(listed.id), "proof", "", "", [&] {
-        auto bytes = listed.proof ? std::nullopt : vault_.store().get(proof_name(listed.id));
-        if (!bytes) return;
-        unseal(vault_.sealing(), ObjectType::proof, proof_name(listed.id), *bytes);
-        throw_corrupt(ObjectType::proof, proof_name(listed.id), listed.problem);
-      });
-    }
   }
 
   void check_pruned() {
@@ -223,13 +197,13 @@ class Verifier {
 
   // What it holds is not known. What is found nowhere else is taken to lie there.
   void bad_footer(const PackIndex::Unreadable& bad) {
-    if (!is_damage(bad.error.code())) {
+    if (!is_bad(bad.error)) {
       unread_packs_.push_back(bad.name);
       return note_unread(bad.error);
     }
     bad_pack(bad.name, bad.error);
     lost_footers_.push_back(bad.name);
-    if (bad.error.code() != Code::unsupported) damages_.explain(bad.name);
+    damages_.explain(bad.name);
   }
 
   void walk(const RecoveryPoint& point) {
@@ -242,11 +216,17 @@ class Verifier {
         walk.snapshot(point.id, id,
                       [&](const ChunkRef& ref, const ChunkUse& use) { need(ref, name, use); });
       });
+      if (walk.damaged_list()) not_walked_.insert(point.id);
       // What is wrong with a page of the list is its pack's damage.
       if (const auto& error = walk.damaged_list()) {
+        if (!is_bad(*error)) {
+          at_risk_.emplace(point.id, error->what());
+          note_unread(*error);
+          continue;
+        }
         auto at = error->subject().find(kPackPrefix);
         if (at == std::string::npos) {  // a page that is missing was named by need()
-          if (!damages_.failed().contains(point.id)) {
+          if (!damages_.failed().contains(point.id) && !at_risk_.contains(point.id)) {
             damages_.add(name, "snapshot", *error, point.id);
           }
           continue;
@@ -345,26 +325,23 @@ class Verifier {
     try {
       logbook_ = Logbook::load(vault_);
     } catch (const Error& error) {  // a newer format, or not to be had
-      auto at = error.subject().find("logbook/");
-      if (!is_damage(error.code())) {
-        all_at_risk_ = true;
-        return note_unread(error);
-      }
-      if (at == std::string::npos) throw;
-      damages_.add(error.subject().substr(at), "logbook", error);
+      if (error.code() != Code::unsupported) all_at_risk_ = true;
       for (const auto& listed : points_) {
-        if (listed.point && is_asked(listed.id) && !logs_of(*listed.point).empty()) {
-          damages_.hit(error.subject().substr(at), listed.id, "point " + listed.id);
+        if (listed.point && !logs_of(*listed.point).empty()) {
+          at_risk_.emplace(listed.id, error.what());
         }
       }
-      return;
+      return note_unread(error);
     }
     for (const auto& bad : logbook_->damaged()) {
       if (bad.object.starts_with(kPrunedPrefix)) continue;  // named by check_pruned()
-      damages_.add(bad.object, bad.costs_nothing() ? "summary" : "logbook", bad.error);
-      if (bad.error.code() == Code::corrupt && !bad.costs_nothing()) {
-        report_.damaged.insert(bad.object);
+      if (!is_bad(bad.error)) {                             // a summary: the footers tell the same
+        note_unread(bad.error);
+        continue;
       }
+      damages_.add(bad.object, bad.costs_nothing() ? "summary" : "logbook", bad.error);
+      if (bad.error.code() == Code::corrupt && !bad.costs_nothing())
+        lost_logbook_object(bad.object);
     }
     for (const auto& listed : points_) {
       if (!listed.point || !is_asked(listed.id)) continue;
@@ -374,6 +351,19 @@ class Verifier {
         if (!options_.point) continue;
         auto [at, is_new] = asked_logs_.emplace(start.log, start.position);
         at->second = std::min(at->second, start.position);
+      }
+    }
+  }
+
+  // What it held is not known but by summaries: what points lack is taken to lie there.
+  void lost_logbook_object(const std::string& name) {
+    report_.damaged.insert(name);
+    damages_.explain(name, DamageList::Content::unknown);
+    if (!lost_books_.insert(name).second || !logbook_) return;
+    for (const auto& summary : logbook_->logs()) {
+      for (auto& extent : logbook_->extents_in(summary.log, name)) {
+        damages_.hit(name, "", "log " + describe(extent));
+        bad_extents_.push_back({name, std::move(extent)});
       }
     }
   }
@@ -418,6 +408,7 @@ class Verifier {
                  Error(Code::not_found, range, "is missing from the logbook",
                        "recover to before it, or take a new point (lifeboat backup)"),
                  point, "log " + range);
+    for (const auto& name : lost_books_) damages_.hit(name, point, "log " + range);
   }
 
   // --- bytes
@@ -515,12 +506,17 @@ class Verifier {
       }
       return;
     }
+    if (!is_bad(*check.error)) {
+      all_at_risk_ = true;
+      return note_unread(*check.error);
+    }
     bool gone = check.error->code() == Code::not_found;
     // Pruned, merged: when something of it is missed, that is named.
     if (!gone) damages_.add(check.name, is_pack ? "pack" : "logbook", *check.error);
     if (!gone) report_.damaged.insert(check.name);
     if (!check.lost && !gone) damages_.explain(check.name);
     if (is_pack) return take_pack(check);
+    if (check.lost && !gone) lost_logbook_object(check.name);
     for (const auto& extent : check.extents) {
       damages_.hit(check.name, "", "log " + describe(extent));
       bad_extents_.push_back({check.name, extent});
@@ -543,9 +539,11 @@ class Verifier {
         if (listed.point) name_hits(*listed.point);
       }
     }
+    name_what_may_be_hit();
     for (const auto& [name, extent] : bad_extents_) {
       if (!logbook_ || logbook_->held_elsewhere(extent, report_.damaged)) continue;
       for (const auto& listed : points_) {
+        if (!listed.point) damages_.may_hit(name, listed.id);
         if (!listed.point) continue;
         for (const auto& start : logs_of(*listed.point)) {
           if (base_of(extent.log) != start.log ||
@@ -558,6 +556,19 @@ class Verifier {
     }
   }
 
+  // By points of which it is not known what they need.
+  void name_what_may_be_hit() {
+    for (const auto& listed : points_) {
+      if (!listed.point) not_walked_.insert(listed.id);
+    }
+    std::set<std::string> packs(lost_footers_.begin(), lost_footers_.end());
+    for (auto pack : lost_packs_) packs.insert(index_->packs()[pack].name);
+    for (const auto& [pack, _] : bad_chunks_) packs.insert(index_->packs()[pack].name);
+    for (const auto& name : packs) {
+      for (const auto& point : not_walked_) damages_.may_hit(name, point);
+    }
+  }
+
   // Of all points, whatever was asked: who is told of damage wants to know all that it costs.
   void name_hits(const RecoveryPoint& point) {
     PointWalk walk(*chunks_, cancel_);
@@ -566,7 +577,9 @@ class Verifier {
         walk.snapshot(point.id, id, [&](const ChunkRef& ref, const ChunkUse& use) {
           name_hit(snapshot_name(vault_, id), ref, use);
         });
+        if (walk.damaged_list()) not_walked_.insert(point.id);
       } catch (const Error& error) {
+        not_walked_.insert(point.id);
         if (!is_damage(error.code())) note_unread(error);  // else named before
       }
     }
@@ -616,7 +629,7 @@ class Verifier {
   void forget_dropped_points() {
     try {
       for (const auto& listed : points_) {
-        if (!damages_.failed().contains(listed.id)) continue;
+        if (!damages_.failed().contains(listed.id) && !not_walked_.contains(listed.id)) continue;
         if (!vault_.store().stat(point_name(listed.id))) damages_.forget_point(listed.id);
       }
     } catch (const Error& error) {
@@ -647,7 +660,8 @@ class Verifier {
   DamageList damages_;
   ByteCount to_read_;
   std::vector<ListedPoint> points_;
-  std::set<std::string> of_points_;  // names of snapshots
+  std::set<std::string> of_points_;   // names of snapshots
+  std::set<std::string> not_walked_;  // points: what cannot be read tells what they need
   std::shared_ptr<PackIndex> index_;
   std::unique_ptr<Chunks> chunks_;                     // reads the lists
   std::map<std::string, std::uint32_t> pack_numbers_;  // by name
@@ -658,6 +672,7 @@ class Verifier {
   std::vector<std::string> lost_footers_;       // names of packs
   std::vector<std::string> unread_packs_;       // likewise
   std::map<std::string, std::string> at_risk_;  // points that need what was not read, and what
+  std::set<std::string> unread_;                // what was told of them
   bool all_at_risk_ = false;                    // what was not read may be needed by any
   unsigned away_ = 0;                           // how often the store did not answer
   std::set<std::uint32_t> lost_packs_;
@@ -668,6 +683,7 @@ class Verifier {
   std::optional<Logbook> logbook_;
   std::map<LogName, Position> asked_logs_;                   // of the one point, from where on
   std::vector<std::pair<std::string, Extent>> bad_extents_;  // of which object
+  std::set<std::string> lost_books_;                         // without a footer
 };
 
 }  // namespace

@@ -23,6 +23,8 @@ struct Damage {
   // "log <name> [a, b)".
   std::vector<std::string> hits;
   std::set<std::string> points;  // ids of those that lose something
+  // Of those that could not be walked whole: whether they need what is damaged is not known.
+  std::set<std::string> unknown;
 };
 
 struct VerifyProgress {

@@ -148,9 +148,56 @@ TEST_P(UnreadablePackTest, ADamagedFooterCostsWhatNoOtherPackHas) {
   EXPECT_TRUE(verify_seen(Depth::data).good());
 }
 
+// Whoever reads "nothing is lost" throws the pack away.
+TEST_P(UnreadablePackTest, OfAPointThatCannotBeWalkedItIsNotKnownWhatItNeeds) {
+  auto flip = [&](const std::string& name, std::size_t at) {
+    auto bytes = store.get(name).value();
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    store.put(name, bytes);
+    return name;
+  };
+  const auto whole = store.get(pack).value();
+  const auto root = snapshots_of(resolve_point(vault, with_a)).at(0);
+  const auto page = SnapshotReader(vault, root).pages().at(0).digest;
+  const auto list = PackIndex::load(vault, {}, cancel);
+  const auto page_pack = list.packs().at(list.find(page).value().pack).name;
+  for (const auto& name : {page_pack, point_name(with_a), snapshot_name(vault, root)}) {
+    for (auto bad : {std::size_t(24), whole.size() - 40}) {  // a chunk; the footer
+      SCOPED_TRACE(name + ", byte " + std::to_string(bad) + " of the pack");
+      const auto good = store.get(name).value();
+      flip(pack, bad);
+      flip(name, 30);
+      auto report = verify_seen(Depth::data);
+      EXPECT_EQ(result_of(report, with_a).verdict, Verdict::failed);
+      EXPECT_EQ(result_of(report, without_a).verdict, Verdict::verified);
+      bool told = false;
+      for (const auto& damage : report.damages) {
+        EXPECT_EQ(damage.hint.find("nothing is lost"), std::string::npos) << damage.object;
+        if (damage.object != pack) continue;
+        told = true;
+        EXPECT_TRUE(damage.points.empty());
+        EXPECT_EQ(damage.unknown, std::set<std::string>{with_a});
+        EXPECT_NE(damage.hint.find("not known whether point " + with_a), std::string::npos);
+        EXPECT_NE(damage.hint.find("lifeboat verify --data"), std::string::npos);
+      }
+      EXPECT_TRUE(told);
+      // When it is healed it is known; when it is gone it needs nothing.
+      store.put(name, good);
+      report = verify_seen(Depth::data);
+      ASSERT_EQ(report.damages.size(), 1u);
+      EXPECT_EQ(report.damages[0].points, std::set<std::string>{with_a});
+      EXPECT_TRUE(report.damages[0].unknown.empty());
+      store.put(pack, whole);
+    }
+  }
+}
+
 TEST_P(UnreadablePackTest, ANewerFooterIsLeftAlone) {
   store.put(pack, as_newer_version(pack, *store.get(pack)));
-  EXPECT_EQ(result_of(verify_seen(), with_a).verdict, Verdict::failed);
+  auto report = verify_seen();
+  EXPECT_TRUE(report.good());
+  EXPECT_EQ(result_of(report, with_a).verdict, Verdict::could_not_verify);
+  EXPECT_EQ(result_of(report, without_a).verdict, Verdict::verified);
   EXPECT_EQ(store_anew(), 1u);
   prune_all(2);
   EXPECT_TRUE(store.stat(pack));
