@@ -239,9 +239,12 @@ RecoveryPoint resolve_point(const Vault& vault, const std::string& wanted) {
   try {
     return read_point(vault, found.id);
   } catch (const Error& error) {
-    std::string other = older_good_point(points, found.id);
+    const auto other = older_good_point(points, found.id);
+    if (other.empty()) throw;
+    const auto use_other = "use the point before it, " + other;
+    // One that a newer Lifeboat wrote is most likely whole.
     throw Error(error.code(), error.subject(), error.message(),
-                other.empty() ? error.hint() : "use the point before it, " + other);
+                error.code() == Code::unsupported ? error.hint() + "; or " + use_other : use_other);
   }
 }
 

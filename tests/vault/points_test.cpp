@@ -123,6 +123,12 @@ TEST_P(PointsTest, ABrokenOneIsListedAndNotReplacedSilently) {
   auto error = error_of([&] { resolve_point(vault, "latest"); });
   EXPECT_EQ(error.code(), Code::corrupt);
   EXPECT_NE(error.hint().find(first.id), std::string::npos);
+  // It may be whole, and the newest there is.
+  store.put(point_name(second.id), as_newer_version(point_name(second.id), bytes));
+  error = error_of([&] { resolve_point(vault, "latest"); });
+  EXPECT_EQ(error.code(), Code::unsupported);
+  EXPECT_TRUE(error.hint().starts_with("install the Lifeboat that wrote it")) << error.hint();
+  EXPECT_NE(error.hint().find(first.id), std::string::npos);
   EXPECT_EQ(resolve_point(vault, first.id).id, first.id);
 }
 
