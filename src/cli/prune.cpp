@@ -94,8 +94,8 @@ std::set<std::string> pinned_of(const vault::Vault& vault, const std::vector<std
 }
 
 std::string amount(const vault::PruneWord& word) {
-  std::string out = fmt::format("{} packs ({}), {} snapshots", word.packs.size(),
-                                format_bytes(word.bytes), word.snapshots.size());
+  auto out = fmt::format("{} packs ({}) and {} snapshots that no kept point needs",
+                         word.packs.size(), format_bytes(word.bytes), word.snapshots.size());
   if (!word.points.empty()) out += fmt::format(", {} points", word.points.size());
   if (!word.outside.empty()) {
     out += fmt::format(", {} of ClickHouse's backups", word.outside.size());

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "store/probe.hpp"
+#include "vault/damage.hpp"
 #include "vault/locks.hpp"
 #include "vault/prune_points.hpp"
 #include "vault/text.hpp"
@@ -266,7 +267,10 @@ class Pruner {
     auto word = *seen.word;
     word.logs = unneeded_logs(word, others, all);
     UsedContent used(vault_, absent, seen.word->packs, cancel_);
-    add_points(all, {}, used);
+    if (!add_points(all, {}, used)) {
+      wait_for(*seen.word, clock_.now());
+      return false;
+    }
     auto unused = used.unused_packs();
     std::erase_if(unused, [&](const auto& pack) { return !has(seen.word->packs, pack.name); });
     word.packs = names_of(unused);
@@ -432,28 +436,35 @@ class Pruner {
     return known;
   }
 
-  void add_points(const AllPoints& all, const std::set<std::string>& but, UsedContent& used) {
+  // False: of one of them it can't be known what it needs.
+  bool add_points(const AllPoints& all, const std::set<std::string>& but, UsedContent& used) {
     std::uint64_t done = 0;
+    bool known = true;
     for (const auto& one : all.points) {
       progress("points", done++, all.points.size());
-      if (one.point && but.count(one.id) == 0) add_point(*one.point, used);
+      if (one.point && but.count(one.id) == 0) known = add_point(*one.point, used) && known;
     }
-    for (const auto* pin : pins_alone(all)) add_point(pin->point, used);
+    for (const auto* pin : pins_alone(all)) known = add_point(pin->point, used) && known;
+    return known;
   }
 
-  void add_point(const RecoveryPoint& point, UsedContent& used) {
+  bool add_point(const RecoveryPoint& point, UsedContent& used) {
     try {
       used.add(point);
+      return true;
     } catch (const Error& error) {
-      if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+      if (!is_damage(error.code())) throw;
       // Another pruner dropped it while this one slept: then it needs nothing. A restore that has
       // seen it since it pinned it has all of it.
-      if (!vault_.store().stat(point_name(point.id))) return;
-      throw Error(error.code(), error.subject(), error.what(),
-                  fmt::format("what point {0} needs is not known, so no content is deleted: "
-                              "`lifeboat verify --point {0}` says more; `lifeboat prune --drop "
-                              "{0}` gives it up",
-                              point.id));
+      if (!vault_.store().stat(point_name(point.id))) return true;
+      if (options_.drop.count(point.id) == 0 && told_.insert(point.id).second) {
+        report_.problems.push_back(
+            fmt::format("what point {0} needs is not known, so no content is deleted: {1}. "
+                        "`lifeboat verify --point {0}` says how to heal it; `lifeboat prune --drop "
+                        "{0}` gives it up",
+                        point.id, error.what()));
+      }
+      return false;
     }
   }
 
@@ -518,14 +529,14 @@ class Pruner {
         named.insert(names->begin(), names->end());
       }
     }
-    if (broken_word || !all_known(all)) return;
+    if (broken_word || !all_known(all)) return keep_all_for_now();
     std::set<std::string> gone;
     for (const auto& one : all.points) {
       if (dropped(one.id)) gone.insert(one.id);
     }
-    if (!logs_named) report_.logs = plan_pruning(vault_, point_logs(all, report_.points));
     UsedContent used(vault_, named, {}, cancel_);
-    add_points(all, gone, used);
+    if (!add_points(all, gone, used)) return keep_all_for_now();
+    if (!logs_named) report_.logs = plan_pruning(vault_, point_logs(all, report_.points));
     auto word = unused_now(all, used, named);
     for (const auto& one : report_.logs) word.logs.narrow(one.verdict.log, one.verdict.kept);
     name_points(word);
@@ -534,6 +545,14 @@ class Pruner {
       report_.steps.push_back({std::move(word), PruneStep::State::planned, {}, {}, 0, 0});
     } else {
       announce(word);
+    }
+  }
+
+  void keep_all_for_now() {
+    for (auto& one : report_.points) {
+      if (one.keep) continue;
+      one.keep = true;
+      one.reasons = {"for now, as it is not known what may be deleted"};
     }
   }
 

@@ -199,6 +199,55 @@ TEST_P(PruneTest, ABrokenPointBlocksUntilItIsGivenUp) {
   expect_whole();
 }
 
+// Its document can be read; what it needs cannot.
+TEST_P(PruneTest, APointWhoseListCannotBeReadBlocksUntilItIsHealedOrGivenUp) {
+  auto old = take({"old"});
+  auto broken = take({"a"});
+  auto newest = take({"b"});
+  clock.advance(kGrace * 2);
+  const auto root = snapshots_of(resolve_point(vault, broken)).at(0);
+  const auto page = SnapshotReader(vault, root).pages().at(0).digest;
+  const auto index = PackIndex::load(vault, {}, cancel);
+  const auto pack = index.packs().at(index.find(page).value().pack).name;
+  const auto good = *store.get(pack);
+  const auto had = packs();
+  damage_chunk(page);
+  for (bool dry_run : {true, false}) {
+    auto with = options(2);
+    with.dry_run = dry_run;
+    auto report = prune_now(with);
+    EXPECT_TRUE(report.dropped.empty());
+    ASSERT_EQ(report.points.size(), 3u);
+    for (const auto& one : report.points) EXPECT_TRUE(one.keep) << "none goes";
+    ASSERT_EQ(report.problems.size(), 1u);
+    const auto& told = report.problems[0];
+    EXPECT_NE(told.find("what point " + broken + " needs is not known"), std::string::npos);
+    EXPECT_NE(told.find("--drop " + broken), std::string::npos);
+    const auto named = told.find("pack " + pack);
+    EXPECT_NE(named, std::string::npos) << told;
+    EXPECT_EQ(told.find("pack " + pack, named + 1), std::string::npos) << told;
+    clock.advance(kGrace);
+  }
+  EXPECT_EQ(packs(), had);
+  store.put(pack, good);
+  EXPECT_EQ(prune_now(options(2)).dropped, std::vector<std::string>{old});
+  // An earlier word waits for it, and does not keep it from being given up.
+  clock.advance(kGrace * 2);
+  damage_chunk(page);
+  auto report = prune_now(options(2));
+  EXPECT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(packs(), had);
+  auto with = options(2);
+  with.drop = {broken};
+  report = prune_now(with);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.dropped, std::vector<std::string>{broken});
+  prune_all();
+  EXPECT_LT(packs(), had);
+  EXPECT_EQ(list_points(vault).at(0).id, newest);
+  expect_whole();
+}
+
 TEST_P(PruneTest, TheLastPointStays) {
   auto only = take({"a"});
   auto with = options();
