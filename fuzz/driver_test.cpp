@@ -409,6 +409,20 @@ TEST(Fuzz, Pins) {
   fuzz("pins", pins, {small, vault::encode(pin)}, 60000);
 }
 
+TEST(Fuzz, Points) {
+  vault::RecoveryPoint point;
+  point.id = "20261122T170506123Z-0123";
+  point.stores = {{"postgres",
+                   {{"snapshot", std::string(64, 'a')},
+                    {"logs", {{{"log", "postgres/1/00000001"}, {"position", 1}, {"until", 2}}}}}}};
+  vault::UnfinishedPoint open{point.id, Timestamp(1), "label", "db1", "/state", 7, {}, ""};
+  auto revoked = open;
+  revoked.revoked = revoked.renewed = Timestamp(2);
+  revoked.why = "its backup died";
+  fuzz("points", points, {vault::encode(point), vault::encode(open), vault::encode(revoked)},
+       60000);
+}
+
 TEST(Fuzz, Translation) {
   kafka::OffsetTranslation table;
   for (int i = 0; i < 5; ++i) table.add(Offset(i * 10), Offset(i * 10 + 4), Offset(i * 4));

@@ -28,6 +28,7 @@ void sealed(std::string_view bytes);
 void keys(std::string_view bytes);
 void proofs(std::string_view bytes);
 void pins(std::string_view bytes);
+void points(std::string_view bytes);
 void translation(std::string_view bytes);
 void attributes(std::string_view bytes);
 void summaries(std::string_view bytes);
