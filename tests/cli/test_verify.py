@@ -289,6 +289,27 @@ class Verify:
                 self.maker.put(name, whole)
                 self.verify("--data")
 
+    def test_what_a_point_needs_that_cannot_be_read_is_not_known(self):
+        self.flip(self.packs[None])
+        name = self.packs["base/3"]
+        self.flip(name)
+        damages = {damage["object"]: damage for damage in self.failed("--data")["damages"]}
+        self.assertEqual((damages[name]["points"], damages[name]["unknown"]), ([], [FIRST]))
+        self.assertNotIn("nothing is lost", damages[name]["next"])
+        self.assertIn(f"not known whether point {FIRST} needs this", damages[name]["next"])
+        self.assertEqual(damages[self.packs[None]]["points"], [FIRST])
+        self.assertIn(f"may cost points {FIRST}", self.lifeboat.run("verify", "--data").out)
+        # So nothing goes, and prune says why.
+        with open(self.lifeboat.config, "a", encoding="utf-8") as config:
+            config.write("retention: {keep_last: 5, grace: 1s}\n")
+        for words in (["--dry-run"], []):
+            ended = self.lifeboat.run("prune", *words)
+            self.assertEqual(ended.code, harness.CORRUPT, ended)
+            self.assertRegex(ended.out, rf"{FIRST} +kept")
+            self.assertIn(f"what point {FIRST} needs is not known", ended.err)
+            self.assertEqual(ended.err.count(self.packs[None]), 1)
+        self.assertTrue((self.vault / name).exists())
+
     def test_a_sample_reads_on_until_all_was_read(self):
         bad = self.random.choice(list(self.packs.values()) + self.logs)
         whole = self.flip(bad)
