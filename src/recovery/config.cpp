@@ -23,6 +23,7 @@ class Section {
   Section(YAML::Node node, std::string name, const fs::path& file)
       : node_(std::move(node)), name_(std::move(name)), file_(file) {
     if (!node_.IsMap()) fail(node_, "must be a mapping of keys to values");
+    refuse_repeated_keys();
   }
 
   bool has(const std::string& key) const { return node_[key].IsDefined(); }
@@ -189,6 +190,18 @@ class Section {
       if (pair.first.Scalar() == key) return pair.first;
     }
     return node_;
+  }
+  // Which of two counts is nothing to guess: the one that is not read may be the one that was
+  // meant.
+  void refuse_repeated_keys() const {
+    std::map<std::string, int> lines;
+    for (const auto& pair : node_) {
+      const int line = pair.first.Mark().line + 1;
+      const auto [first, is_new] = lines.emplace(pair.first.Scalar(), line);
+      if (is_new) continue;
+      fail(pair.first, fmt::format("'{}' stands in {} twice, first in line {}: only one can count",
+                                   first->first, place(), first->second));
+    }
   }
   std::string place() const { return name_.empty() ? "the file" : "'" + name_ + "'"; }
 
@@ -402,7 +415,12 @@ store::Location vault_location(Section& top) {
 
 YAML::Node load_yaml(std::string_view yaml, const fs::path& file) {
   try {
-    return YAML::Load(std::string(yaml));
+    const auto documents = YAML::LoadAll(std::string(yaml));
+    if (documents.empty()) return {};
+    if (documents.size() == 1) return documents.front();
+    throw Error(Code::config, fmt::format("{}:{}", file.string(), documents[1].Mark().line + 1),
+                "begins a second document, which would not be read",
+                "keep one document in the file: take the line `---` out, or what does not count");
   } catch (const YAML::Exception& e) {
     throw Error(Code::config, fmt::format("{}:{}", file.string(), e.mark.line + 1),
                 "is not YAML: " + e.msg, "correct the file; blanks, not tabs, for the indent");
