@@ -18,14 +18,32 @@ namespace {
 
 const std::string kRecord = "capabilities";
 
+// While a server that looks first and then writes takes these bytes, another writer may look.
+constexpr std::size_t kBytes = 1 << 20;
+
+std::string bytes_of(const std::string& verb, int writer) {
+  auto out = fmt::format("{} by {}", verb, writer);
+  out.resize(kBytes, '.');
+  return out;
+}
+
+// Who may not delete can still make it small: it stays then, and nobody reads it.
+void discard(ObjectStore& store, const std::string& name) {
+  try {
+    store.remove(name);
+  } catch (const Error&) {
+    store.put(name, "");
+  }
+}
+
 // Removes the probe's object at the end, whatever happened.
 struct Probed {
   ObjectStore& store;
   std::string name;
   ~Probed() {
     try {
-      store.remove(name);
-    } catch (const Error&) {  // a small object below probe/ stays; nobody reads it
+      discard(store, name);
+    } catch (const Error&) {  // the store is away: what is wrong with it is known already
     }
   }
 };
@@ -55,7 +73,7 @@ std::vector<PutResult> race(int writers, const std::function<PutResult(int)>& wr
 }
 
 // What is wrong with the outcome; empty when one writer won and its bytes are there.
-std::string judge(ObjectStore& store, const std::string& name, const std::string& before,
+std::string judge(ObjectStore& store, const std::string& name, const std::string& verb,
                   const std::vector<PutResult>& results, const char* what) {
   int winner = -1, winners = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -67,7 +85,7 @@ std::string judge(ObjectStore& store, const std::string& name, const std::string
     return fmt::format("{} of {} writers were each told that {} theirs", winners, results.size(),
                        what);
   }
-  if (store.get(name) != before + std::to_string(winner)) {
+  if (store.get(name) != bytes_of(verb, winner)) {
     return fmt::format("the writer that was told that {} its own was written over", what);
   }
   return "";
@@ -75,8 +93,8 @@ std::string judge(ObjectStore& store, const std::string& name, const std::string
 
 std::string race_to_create(ObjectStore& store, const std::string& name, int writers) {
   Probed probed{store, name};
-  auto create = [&](int i) { return store.put_if_absent(name, "by " + std::to_string(i)); };
-  auto wrong = judge(store, name, "by ", race(writers, create), "the new object is");
+  auto create = [&](int i) { return store.put_if_absent(name, bytes_of("created", i)); };
+  auto wrong = judge(store, name, "created", race(writers, create), "the new object is");
   if (wrong.empty() && store.put_if_absent(name, "late") != PutResult::exists) {
     wrong = "an object that is there was created once more";
   }
@@ -89,9 +107,9 @@ std::string race_to_replace(ObjectStore& store, const std::string& name, int wri
   const auto seen = store.stat(name);
   if (!seen) return "an object that was written is not there";
   auto replace = [&](int i) {
-    return store.put_if_unchanged(name, "after " + std::to_string(i), seen->version);
+    return store.put_if_unchanged(name, bytes_of("replaced", i), seen->version);
   };
-  auto wrong = judge(store, name, "after ", race(writers, replace), "the replaced object is");
+  auto wrong = judge(store, name, "replaced", race(writers, replace), "the replaced object is");
   if (wrong.empty() && store.put_if_unchanged(name, "late", seen->version) != PutResult::changed) {
     wrong = "an object that had changed was replaced all the same";
   }

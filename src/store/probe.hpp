@@ -23,8 +23,9 @@ struct ProbeOptions {
   int rounds = 3;
 };
 
-// Lets writers race on objects below probe/, which it removes. A store that keeps them apart passes
-// always; one that does not may pass when no two writers met, so ask again now and then.
+// Lets writers race on objects of 1 MiB below probe/, which it removes. A store that keeps them
+// apart passes always; one that does not may pass when no two writers met, so ask again now and
+// then.
 Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& options = {});
 
 // What the last probe found, kept in the store as the object `capabilities` (JSON). nullopt: none

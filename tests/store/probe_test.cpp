@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.hpp"
 #include "s3_fixture.hpp"
 #include "store/forwarding_store.hpp"
 #include "store/memory_store.hpp"
@@ -55,7 +56,7 @@ TEST(Probe, OneThatLooksAndThenWritesIsFoundOut) {
   Random random(1);
   S3Store store(s3_place("s3proxy"));
   Capabilities found;
-  for (int i = 0; i < 100 && (i == 0 || found.put_if_unchanged); ++i) found = probe(store, random);
+  for (int i = 0; i < 10 && (i == 0 || found.put_if_unchanged); ++i) found = probe(store, random);
   EXPECT_TRUE(found.put_if_absent) << found.what;
   EXPECT_FALSE(found.put_if_unchanged);
   EXPECT_NE(found.what, "");
@@ -78,6 +79,22 @@ TEST(Probe, ConditionsThatAreNotLookedAtAreFoundOut) {
     EXPECT_EQ(found.what.empty(), !row.creates && !row.replaces) << found.what;
     EXPECT_EQ(objects_in(memory), 0u);
   }
+}
+
+TEST(Probe, WhoMayNotDeleteLeavesNothingLarge) {
+  class Undeletable : public ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    bool remove(const std::string& name) override {
+      throw Error(Code::denied, name, "may not be deleted");
+    }
+  };
+  Random random(1);
+  MemoryStore memory;
+  Undeletable store(memory);
+  EXPECT_TRUE(probe(store, random, {.writers = 2, .rounds = 1}).several_writers());
+  EXPECT_EQ(objects_in(memory), 2u);
+  memory.list("", [](const ObjectInfo& left) { EXPECT_EQ(left.size, ByteCount(0)); });
 }
 
 TEST(Probe, WhatWasFoundIsRecorded) {
