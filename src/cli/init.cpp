@@ -38,6 +38,7 @@ int write_config(const Globals& globals, const std::filesystem::path& file, bool
 MadeVault make_vault(Session& session, const InitOptions& options);
 MadeVault recover_vault(Session& session);
 void tell(const Session& session, const MadeVault& vault, const InitOptions& options);
+std::vector<recovery::Finding> look_at_all(Session& session, bool made, bool dry_run);
 
 // First call: writes lifeboat.yaml. Second call, when it has been edited: makes the vault and looks
 // whether all is as it must be. A third call changes nothing.
@@ -49,10 +50,7 @@ int init(const Globals& globals, const InitOptions& options) {
   Session session(globals);
   auto vault = options.recover_root ? recover_vault(session) : make_vault(session, options);
   if (!globals.json) tell(session, vault, options);
-  auto findings = recovery::check_all(session.context());
-  if (vault.made && !options.dry_run) {
-    recovery::check_store(session.context(), findings);
-  }
+  auto findings = look_at_all(session, vault.made, options.dry_run);
   if (globals.json) {
     print_document({{"config", session.config().file.string()},
                     {"wrote_config", false},
@@ -75,6 +73,19 @@ int init(const Globals& globals, const InitOptions& options) {
               "takes one now");
   }
   return has_problem(findings) ? exit_code(Code::failed) : 0;
+}
+
+// The store first: who loses patience with a server that does not answer has it recorded.
+std::vector<recovery::Finding> look_at_all(Session& session, bool made, bool dry_run) {
+  using recovery::Ask;
+  std::vector<recovery::Finding> out;
+  if (made && !dry_run) recovery::check_store(session.context(), Ask::again, out);
+  if (!made && !dry_run) {
+    out.push_back(recovery::check_writers(session.context(), Ask::when_unknown));
+  }
+  const auto servers = recovery::check_all(session.context());
+  out.insert(out.end(), servers.begin(), servers.end());
+  return out;
 }
 
 int print_template(const Globals& globals) {

@@ -11,6 +11,7 @@
 #include "cli/verbs.hpp"
 #include "recovery/restore_pin.hpp"
 #include "recovery/verify.hpp"
+#include "recovery/writers.hpp"
 
 namespace lifeboat::cli {
 namespace {
@@ -32,6 +33,7 @@ int points(const Globals& globals) {
   if (globals.json) {
     print_points_json(vault.vault, listed, proven, restores, now);
   } else {
+    if (const auto why = recovery::single_writer(*vault.store)) say("SINGLE WRITER: " + *why);
     print_points(listed, proven, now);
     print_restores(restores);
   }
@@ -101,7 +103,9 @@ void print_points_json(const vault::Vault& vault, const vault::AllPoints& all,
   for (const auto& one : all.unfinished) unfinished.push_back(unfinished_json(one));
   auto runs = nlohmann::json::array();
   for (const auto& run : proven.runs) runs.push_back(recovery::run_json(run));
+  const auto single = recovery::single_writer(vault.store());
   print_document({{"vault", vault.id()},
+                  {"single_writer", single ? nlohmann::json(*single) : nlohmann::json()},
                   {"points", out},
                   {"unfinished", unfinished},
                   {"restores", restores},

@@ -80,6 +80,9 @@ void print_status(const nlohmann::json& status) {
   print_data(fmt::format(
       "vault   {} in {}, {}\n", cell(status.at("vault"), "id"), cell(status.at("vault"), "path"),
       status.at("vault").at("encrypted").get<bool>() ? "encrypted" : "NOT ENCRYPTED"));
+  if (const auto& why = status.at("vault").at("single_writer"); !why.is_null()) {
+    print_data("SINGLE WRITER: " + why.get<std::string>() + "\n");
+  }
   std::string newest = "none yet";
   if (points.contains("newest")) {
     newest = fmt::format("the newest is {}, {} old", cell(points, "newest"),

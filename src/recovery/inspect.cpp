@@ -15,6 +15,7 @@
 #include "recovery/retention.hpp"
 #include "recovery/vault_key.hpp"
 #include "recovery/verify.hpp"
+#include "recovery/writers.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
 #include "zookeeper/tree.hpp"
@@ -352,11 +353,13 @@ nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
                          {{"id", vault.id()},
                           {"path", c.config.vault.shown()},
                           {"encrypted", vault.encrypted()},
-                          {"opened_by", vault.opened_by()}}},
+                          {"opened_by", vault.opened_by()},
+                          {"single_writer", nullptr}}},
                         {"now", to_string(c.clock.now())},
                         {"stores", nlohmann::json::object()},
                         {"logs", nlohmann::json::array()},
                         {"gaps", nlohmann::json::array()}};
+  if (const auto why = single_writer(vault.store())) out["vault"]["single_writer"] = *why;
   auto ends = source_ends(c, out["stores"]);
   if (c.config.kafka && !c.config.kafka->archiver_group.empty()) out["archivers"] = archivers_of(c);
   auto logbook = vault::Logbook::load(vault);

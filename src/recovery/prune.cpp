@@ -11,7 +11,7 @@
 #include "recovery/logbook_keeping.hpp"
 #include "recovery/targets.hpp"
 #include "recovery/unpublished_backups.hpp"
-#include "store/probe.hpp"
+#include "recovery/writers.hpp"
 #include "vault/proof.hpp"
 
 namespace lifeboat::recovery {
@@ -23,11 +23,6 @@ const RetentionConfig& retention_of(const Config& config) {
               "has no section 'retention': what is to be kept is not known, and nothing is dropped",
               "write one, such as `retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8}`; "
               "`lifeboat init --print` shows all of it");
-}
-
-// A store whose ways are not known yet is asked first.
-void probe_once(const Context& c, store::ObjectStore& store) {
-  if (!store::recorded(store)) store::record(store, store::probe(store, c.random));
 }
 
 // A BACKUP is named by its point, so no other point has it.
@@ -155,7 +150,7 @@ constexpr Millis kAgain{1000};
 
 PruneResult prune(const Context& c, const vault::Vault& vault, const PruneRequest& request) {
   auto options = options_of(c, vault, request);
-  if (!request.dry_run) probe_once(c, vault.store());
+  if (!request.dry_run) ask_writers(c, vault.store(), Ask::when_unknown);
   PruneResult result{vault::prune(vault, options, c.clock, c.random, c.cancel)};
   auto& report = result.report;
   options.only_finish = true;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "store/probe.hpp"
 #include "store/s3_lock_probe.hpp"
 
 namespace lifeboat::recovery {
@@ -11,6 +10,13 @@ namespace {
 
 constexpr const char* kSingleWriterHint =
     "run one Lifeboat with this vault at a time: one `run`, and no `backup` beside another";
+
+// One that passes now and then is no better than one that never does.
+constexpr const char* kLiftHint =
+    "It stays recorded, as a store may pass by luck: once the server is mended or another one, "
+    "`lifeboat check --reprobe` asks it at length";
+
+constexpr int kRoundsAtLength = 12;
 
 // What `f` throws is the finding.
 template <typename F>
@@ -63,40 +69,72 @@ Finding check_deletion(const Context& c) {
 
 }  // namespace
 
-Finding check_writers(const Context& c) {
+store::Capabilities ask_writers(const Context& c, store::ObjectStore& store, Ask how) {
+  const auto known = store::recorded(store);
+  const bool stands = known && (how == Ask::when_unknown || !known->several_writers());
+  if (stands && how != Ask::at_length) return *known;
+  store::ProbeOptions options;
+  if (how == Ask::at_length) options.rounds = kRoundsAtLength;
+  const auto found = store::probe(store, c.random, options);
+  const auto now = store::recorded(store);  // another one may have seen it fail meanwhile
+  if (found.several_writers() && now && how != Ask::at_length) return *now;
+  store::record(store, found);
+  return found;
+}
+
+Finding check_writers(const Context& c, Ask how) {
   Finding finding{"vault", "writers", Finding::Level::ok, "the store keeps several writers apart",
                   ""};
   look(finding, [&] {
     auto store = open_store(c.config);
-    const auto found = store::probe(*store, c.random);
-    store::record(*store, found);
+    const auto found = ask_writers(c, *store, how);
     if (found.several_writers()) return;
     finding.level = Finding::Level::warning;
-    finding.what = "the store does not keep several writers apart: " + found.what;
-    finding.hint = kSingleWriterHint;
+    finding.what =
+        "SINGLE WRITER: the store was seen not to keep several writers apart: " + found.what;
+    finding.hint = fmt::format("{}. {}", kSingleWriterHint, kLiftHint);
   });
   return finding;
 }
 
-void check_store(const Context& c, std::vector<Finding>& findings) {
-  findings.push_back(check_writers(c));
+void check_store(const Context& c, Ask how, std::vector<Finding>& findings) {
+  findings.push_back(check_writers(c, how));
   findings.push_back(check_deletion(c));
   if (auto locks = check_locks(c)) findings.push_back(std::move(*locks));
 }
 
-void warn_of_single_writer(const Context& c, store::ObjectStore& store) {
-  const auto found = store::recorded(store);
-  if (!found || found->several_writers()) return;
-  if (c.config.kafka && !c.config.kafka->archiver_group.empty()) {
-    throw Error(
-        Code::refused, c.config.vault.shown(),
-        "does not keep several writers apart (" + found->what +
-            "), and lifeboat.yaml has kafka.archiver_group",
-        "take archiver_group out, or use a store that does; `lifeboat check` tries it again");
+std::optional<std::string> single_writer(store::ObjectStore& store) {
+  const char* unknown = "not known whether it keeps several writers apart";
+  try {
+    const auto found = store::recorded(store);
+    if (!found) return fmt::format("{}; `lifeboat check` asks it", unknown);
+    if (found->several_writers()) return std::nullopt;
+    return "it does not keep several writers apart: " + found->what;
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled) throw;
+    return fmt::format("{}: {}", unknown, error.what());
   }
-  c.reporter.note("SINGLE WRITER: " + c.config.vault.shown() +
-                  " does not keep several writers apart (" + found->what + "); " +
-                  kSingleWriterHint);
+}
+
+void warn_of_single_writer(const Context& c, store::ObjectStore& store) {
+  std::string why, hint = "`lifeboat check --reprobe` asks it again, at length";
+  try {
+    const auto found = ask_writers(c, store, Ask::when_unknown);
+    if (found.several_writers()) return;
+    why = "does not keep several writers apart (" + found.what + ")";
+  } catch (const Error& error) {
+    if (error.code() != Code::denied) throw;
+    why =
+        fmt::format("could not be asked whether it keeps several writers apart ({})", error.what());
+    hint = "`lifeboat check`, by who may write `capabilities` and below `probe/`, asks it";
+  }
+  if (c.config.kafka && !c.config.kafka->archiver_group.empty()) {
+    throw Error(Code::refused, c.config.vault.shown(),
+                why + ", and lifeboat.yaml has kafka.archiver_group",
+                "take archiver_group out, or use a store that does; " + hint);
+  }
+  c.reporter.note(fmt::format("SINGLE WRITER: {} {}; {}. {}", c.config.vault.shown(), why,
+                              kSingleWriterHint, hint));
 }
 
 }  // namespace lifeboat::recovery

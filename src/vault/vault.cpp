@@ -141,6 +141,7 @@ bool holds(const Vault& vault, ObjectType type, const std::string& name, std::st
 
 store::PutResult swap_object(const Vault& vault, const std::string& name, std::string_view object,
                              const std::string& seen_version) {
+  // Where nothing is known the condition is asked for: the stricter way.
   auto known = store::recorded(vault.store());
   if (!known || known->put_if_unchanged) {
     return vault.store().put_if_unchanged(name, object, seen_version);
