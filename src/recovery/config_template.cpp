@@ -30,8 +30,8 @@ point_every: 1h
 flush_interval: 5s
 # Small objects of the logbook become larger ones in the background; these are the defaults.
 # logbook: {merge_after: 1h, merge_to: 64MiB, remove_after: 1h}
-# What `lifeboat prune` keeps (`lifeboat run` prunes once a day then); without this section nothing is ever
-# dropped. The newest point of each hour, day, week, month (UTC) counts, from the newest point back; labels
+# What `lifeboat prune` keeps (`lifeboat run` prunes once a day then); without this section nothing is
+# dropped but what `prune --drop` names. The newest point of each hour, day, week, month (UTC) counts, from the newest point back; labels
 # that are named keep their points. keep_logbook: all can be brought back to any moment that is no older than
 # this, and the logbook of before goes, but for what the kept points need; without it all of the logbook stays.
 # grace: what is dropped can be read so long; a backup that gives no sign of life so long is taken for dead.

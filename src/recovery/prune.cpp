@@ -13,16 +13,24 @@
 #include "recovery/unpublished_backups.hpp"
 #include "recovery/writers.hpp"
 #include "vault/proof.hpp"
+#include "vault/prune_word.hpp"
 
 namespace lifeboat::recovery {
 namespace {
 
-const RetentionConfig& retention_of(const Config& config) {
-  if (config.retention) return *config.retention;
-  throw Error(Code::config, config.file.string(),
+bool names_points(const PruneRequest& request) {
+  return !request.drop.empty() || !request.unpin.empty();
+}
+
+// Without `retention` all points are kept but those that somebody names, or has named before.
+RetentionConfig retention_of(const Context& c, const vault::Vault& vault,
+                             const PruneRequest& request) {
+  if (c.config.retention) return *c.config.retention;
+  if (names_points(request) || !vault::list_words(vault).empty()) return {};
+  throw Error(Code::config, c.config.file.string(),
               "has no section 'retention': what is to be kept is not known, and nothing is dropped",
-              "write one, such as `retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8}`; "
-              "`lifeboat init --print` shows all of it");
+              "write one, such as `retention: {keep_last: 24, keep_daily: 14, keep_weekly: 8}` "
+              "(`lifeboat init --print` shows all of it), or name points: --drop POINT");
 }
 
 // A BACKUP is named by its point, so no other point has it.
@@ -109,7 +117,7 @@ void add_all_log_starts(const vault::Vault& vault,
 
 vault::PruneOptions options_of(const Context& c, const vault::Vault& vault,
                                const PruneRequest& request) {
-  const auto& retention = retention_of(c.config);
+  const auto retention = retention_of(c, vault, request);
   vault::PruneOptions options;
   options.policy = retention.points;
   options.grace = retention.grace;
@@ -118,6 +126,7 @@ vault::PruneOptions options_of(const Context& c, const vault::Vault& vault,
   options.unpin = request.unpin;
   options.dry_run = request.dry_run;
   options.nobody_else_writes = request.nobody_else_writes;
+  options.only_finish = !c.config.retention && !names_points(request);
   options.host = host_name();
   options.log_starts = [&vault](const auto& points, auto& logs) {
     add_all_log_starts(vault, points, logs);

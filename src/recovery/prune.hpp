@@ -26,7 +26,8 @@ struct PruneResult {
 
 // Drops what `retention` in lifeboat.yaml does not keep, and deletes what earlier runs named and
 // nothing uses any more: content in the vault, what the logbook has beyond its window, and
-// ClickHouse's backups beside it. Error(config) without that section.
+// ClickHouse's backups beside it. Without that section only what `request` names is dropped, and
+// what was named before is deleted; Error(config) when there is neither.
 PruneResult prune(const Context& context, const vault::Vault& vault, const PruneRequest& request);
 
 }  // namespace lifeboat::recovery

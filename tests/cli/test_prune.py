@@ -52,6 +52,25 @@ class Prune(unittest.TestCase):
             self.assertIn(word, ended.err)
         self.assertEqual(self.ids(), IDS)
 
+    def test_what_is_named_goes_without_retention(self):
+        """All other points stay; what it frees is deleted by a plain prune, as there is no other."""
+        self.configure("")
+        told = self.lifeboat.run("prune", "--dry-run", "--drop", IDS[1])
+        self.assertEqual(told.code, 0, told)
+        self.assertRegex(told.out, rf"{IDS[1]} +dropped")
+        self.assertEqual(self.ids(), IDS)
+        stray = self.lifeboat.vault_path() / "snapshots" / ("0" * 64)
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(b"whatever: no point names it")
+        ended = self.lifeboat.run("prune", "--drop", IDS[1], "--json")
+        self.assertEqual(ended.code, 0, ended)
+        self.assertEqual(ended.json()["dropped"], [IDS[1]])
+        self.assertEqual(self.ids(), [IDS[0], IDS[2]])
+        waits = self.lifeboat.run("prune", "--json")
+        self.assertEqual([step["state"] for step in waits.json()["steps"]], ["waits"], waits)
+        self.assertTrue(stray.exists())
+        self.assertEqual(self.lifeboat.run("prune", "--unpin", "nowhere").code, harness.FAILED)
+
     def test_a_dry_run_says_what_and_why(self):
         self.write_point(IDS[0], label="pinned")
         before = harness.fingerprint(self.lifeboat.vault_path())
