@@ -13,6 +13,7 @@
 #include "recovery/restore_lock.hpp"
 #include "recovery/restore_logs.hpp"
 #include "recovery/restore_session.hpp"
+#include "recovery/state_folder.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -133,7 +134,7 @@ ApplyResult apply(const Context& c, vault::Vault vault, const Plan& plan, Millis
 }
 
 void save_plan(const Config& config, const Plan& plan) {
-  std::filesystem::create_directories(config.state);
+  make_state_folder(config);
   write_file_durably(plan_path(config, plan.id), to_json(plan).dump(1));
 }
 

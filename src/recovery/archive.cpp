@@ -18,6 +18,7 @@
 #include "recovery/group_sampler.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/logbook_keeping.hpp"
+#include "recovery/state_folder.hpp"
 #include "vault/logbook.hpp"
 #include "vault/logbook_writer.hpp"
 
@@ -414,7 +415,7 @@ void Archiver::stop() {
 namespace {
 
 Fd lock_or_nothing(const Config& config, const char* name) {
-  std::filesystem::create_directories(config.state);
+  make_state_folder(config);
   Fd fd = open_file(config.state / name, O_RDWR | O_CREAT);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
   if (errno == EWOULDBLOCK) return Fd();

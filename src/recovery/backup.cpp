@@ -18,6 +18,7 @@
 #include "recovery/log_names.hpp"
 #include "recovery/point_locks.hpp"
 #include "recovery/restore_lock.hpp"
+#include "recovery/state_folder.hpp"
 #include "recovery/unpublished_backups.hpp"
 #include "vault/logbook.hpp"
 #include "vault/proof.hpp"
@@ -50,7 +51,7 @@ class BackupLock {
  private:
   BackupLock() = default;
   bool try_lock(const Config& config) {
-    std::filesystem::create_directories(config.state);
+    make_state_folder(config);
     auto path = config.state / "backup.lock";
     if (!fd_) fd_ = open_file(path, O_RDWR | O_CREAT);
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return true;

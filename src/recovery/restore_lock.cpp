@@ -6,12 +6,13 @@
 #include <cerrno>
 
 #include "base/error.hpp"
+#include "recovery/state_folder.hpp"
 
 namespace lifeboat::recovery {
 namespace {
 
 Fd open_lock(const Config& config, const char* name) {
-  std::filesystem::create_directories(config.state);
+  make_state_folder(config);
   return open_file(config.state / name, O_RDWR | O_CREAT);
 }
 
