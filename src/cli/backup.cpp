@@ -27,6 +27,7 @@ void tell(const Globals& globals, const Session& session, const vault::RecoveryP
 // Takes one recovery point of all stores, now.
 int backup(const Globals& globals, const BackupOptions& options) {
   Session session(globals, Form::events);
+  recovery::require_server(session.config());
   auto vault = recovery::open_vault(session.config());
   if (options.dry_run) return look_only(globals, session);
   recovery::warn_of_single_writer(session.context(), *vault.store);

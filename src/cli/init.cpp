@@ -39,6 +39,7 @@ MadeVault make_vault(Session& session, const InitOptions& options);
 MadeVault recover_vault(Session& session);
 void tell(const Session& session, const MadeVault& vault, const InitOptions& options);
 std::vector<recovery::Finding> look_at_all(Session& session, bool made, bool dry_run);
+void tell_next(const recovery::Config& config, bool problem);
 
 // First call: writes lifeboat.yaml. Second call, when it has been edited: makes the vault and looks
 // whether all is as it must be. A third call changes nothing.
@@ -67,10 +68,7 @@ int init(const Globals& globals, const InitOptions& options) {
                     {"ok", !has_problem(findings)}});
   } else {
     print_findings(findings);
-    say(has_problem(findings)
-            ? "next: correct what is marked as a problem, then `lifeboat check`"
-            : "next: `lifeboat run` (as a service) archives and takes points; `lifeboat backup` "
-              "takes one now");
+    tell_next(session.config(), has_problem(findings));
   }
   return has_problem(findings) ? exit_code(Code::failed) : 0;
 }
@@ -204,6 +202,15 @@ void tell(const Session& session, const MadeVault& vault, const InitOptions& opt
   } else if (vault.made && !options.dry_run) {
     tell_recovery_sheet(session, options);
   }
+}
+
+void tell_next(const recovery::Config& config, bool problem) {
+  say(problem ? "next: correct what is marked as a problem, then `lifeboat check`"
+      : config.has_server()
+          ? "next: `lifeboat run` (as a service) archives and takes points; `lifeboat backup` "
+            "takes one now"
+          : "no server is named: this lifeboat.yaml is for looking, `lifeboat verify` and "
+            "`lifeboat prune`; backups need one");
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ std::set<recovery::Store> parse_stores(const std::vector<std::string>& names,
   std::set<recovery::Store> stores;
   for (const auto& name : names) {
     if (name == "all") {
+      recovery::require_server(config);
       if (config.postgres) stores.insert(recovery::Store::postgres);
       if (config.clickhouse) stores.insert(recovery::Store::clickhouse);
       if (config.kafka) stores.insert(recovery::Store::kafka);

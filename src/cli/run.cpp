@@ -11,6 +11,7 @@ namespace {
 
 int run_verb(const Globals& globals) {
   Session session(globals, globals.json ? Telling::events : Telling::log);
+  recovery::require_server(session.config());
   auto vault = recovery::open_vault(session.config());
   recovery::warn_of_single_writer(session.context(), *vault.store);
   serve::run_daemon(session.context(), vault.vault, *vault.store);

@@ -456,10 +456,15 @@ Config parse_config(std::string_view yaml, const fs::path& file) {
   if (auto s = top.section("clickhouse")) c.clickhouse = clickhouse_section(*s);
   if (auto s = top.section("zookeeper")) c.zookeeper = zookeeper_section(*s);
   top.finish();
-  if (!c.postgres && !c.kafka && !c.clickhouse && !c.zookeeper) {
-    top.fail(root, "names no store; give at least one of postgres, kafka, clickhouse, zookeeper");
-  }
   return c;
+}
+
+void require_server(const Config& c) {
+  if (c.has_server()) return;
+  throw Error(
+      Code::config, c.file.string(), "names no server to do this with",
+      "give at least one of postgres, kafka, clickhouse, zookeeper; `lifeboat init --print` "
+      "shows them");
 }
 
 Config load_config(const fs::path& file) {

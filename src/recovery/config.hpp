@@ -113,12 +113,18 @@ struct Config {
   std::optional<KafkaConfig> kafka;
   std::optional<ClickHouseConfig> clickhouse;
   std::optional<ZooKeeperConfig> zookeeper;
+
+  bool has_server() const { return postgres || kafka || clickhouse || zookeeper; }
 };
 
 // Throws Error(config) with "file:line" as subject for what is unknown, missing or wrong, and says
 // what was expected there.
 Config load_config(const std::filesystem::path& file);
 Config parse_config(std::string_view yaml, const std::filesystem::path& file);
+
+// For what is done with servers: Error(config) when lifeboat.yaml has none. Without one the vault
+// can still be made, looked at, verified and pruned.
+void require_server(const Config& config);
 
 // A commented lifeboat.yaml to start from; parse_config() takes it as it is.
 std::string config_template();

@@ -4,7 +4,8 @@ namespace lifeboat::recovery {
 namespace {
 
 constexpr const char* kTemplate =
-    R"(# What Lifeboat looks after. Leave out the section of a store that you do not have.
+    R"(# What Lifeboat looks after. Leave out the section of a store that you do not have; to look at a vault, verify and
+# prune it, none is needed.
 
 # The vault: snapshots, the logbook and recovery points. On a disk that survives the servers, or in an
 # object store that speaks S3: `vault: s3://bucket/prefix`, with credentials where AWS's tools look for

@@ -216,7 +216,6 @@ class Config(WithFolder):
                 3,
                 ["backup_disk"],
             ),
-            ("no store", "vault: /v\n", 1, ["names no store"]),
             ("wrong time", "vault: /v\npoint_every: often\n", 2, ["point_every", "15m"]),
             ("wrong size", "vault: /v\nflush_bytes: 3 bananas\n", 2, ["flush_bytes", "16MiB"]),
             ("size out of range", "vault: /v\nflush_bytes: 1GiB\n", 2, ["flush_bytes"]),
@@ -340,6 +339,36 @@ class Init(WithFolder):
         self.assertEqual(harness.fingerprint(self.lifeboat.vault_path()), before)
         self.assertIn("root object `vault` is lost", self.lifeboat.run("check").out)
         self.assertFalse((self.folder / "made.key").exists())
+
+
+class NoServer(WithFolder):
+    """A lifeboat.yaml with a vault alone, as on the machine that prunes."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_vault()
+        self.write("vault: {folder}/vault\n")
+
+    def test_does_for_looking(self):
+        for words in (["points"], ["status"], ["logbook", "ls"], ["key", "ls"], ["check"], ["init"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.lifeboat.run(*words).code, 0, words)
+        self.assertEqual(self.lifeboat.run("verify").code, harness.COULD_NOT_VERIFY)
+        self.write("vault: {folder}/vault\nretention: {keep_last: 3}\n")
+        self.assertEqual(self.lifeboat.run("prune").code, 0)
+
+    def test_is_refused_where_servers_are_needed(self):
+        for words in (
+            ["backup"],
+            ["backup", "--dry-run"],
+            ["run"],
+            ["plan", "all"],
+            ["restore", "all", "--yes"],
+            ["cursors", "show"],
+        ):
+            with self.subTest(words=words):
+                ended = self.lifeboat.run(*words)
+                self.assert_error(ended, harness.USAGE, "lifeboat.yaml", "  next: ")
 
 
 class Vault(WithFolder):

@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  log_dirs: {a: [/x]}\n", 4, "no broker id"},
         Wrong{"vault: /v\nkafka:\n  bootstrap: [a:1]\n  log_dirs: {\"0\": [x]}\n", 4,
               "no absolute path"},
-        Wrong{"vault: /v\n", 1, "names no store"}, Wrong{"vault: {/v\n", 2, "is not YAML"},
+        Wrong{"vault: {/v\n", 2, "is not YAML"},
         Wrong{"vault: /v\npostgres:\n  url: x\n  slot: Not-A-Slot\n", 4, "'slot' must be"},
         Wrong{"vault: /v\npostgres:\n  url: x\n  password: a\n  password_file: b\n", 5,
               "not both"}));
@@ -173,6 +173,21 @@ TEST(Config, Verify) {
   for (const char* wrong : {"{sample: 5}", "{sample: 0%}", "{every: 1}", "{data: true}"}) {
     EXPECT_THROW(read(std::string("verify: ") + wrong + "\n"), Error) << wrong;
   }
+}
+
+// It is enough to look at a vault, and to prune it, on a machine of its own.
+TEST(Config, AVaultAloneIsTaken) {
+  const auto alone = parse_config("vault: /v\n", "/etc/lb/lifeboat.yaml");
+  EXPECT_FALSE(alone.has_server());
+  try {
+    require_server(alone);
+    FAIL() << "has no server";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::config);
+    EXPECT_EQ(e.subject(), "/etc/lb/lifeboat.yaml");
+    EXPECT_FALSE(e.hint().empty());
+  }
+  EXPECT_NO_THROW(require_server(parse_config(kSmallest, "/x")));
 }
 
 TEST(Config, TheTemplateIsTaken) {
