@@ -77,8 +77,8 @@ struct Chunks::Impl {
   Vault vault;
   ChunkOptions options;
 
-  std::mutex mutex;  // guards what follows
-  std::shared_ptr<PackIndex> index;
+  std::mutex mutex;                                // guards what follows
+  std::shared_ptr<PackIndex> index;                // nullptr: not loaded yet, or that failed
   std::unordered_set<Digest, HashDigest> pending;  // in packs that are not durable yet
   std::vector<bool> used;                          // by put(), of each pack of the index
   std::set<std::string> used_before;               // the same, of an index loaded earlier
@@ -278,14 +278,19 @@ struct Chunks::Impl {
 
   // --- many at a time
 
+  // With all that is needed of the index: that may be another one before the runs are begun.
+  struct Chosen {
+    std::vector<Coming> coming;
+    std::vector<ChunkRun> runs;
+    std::vector<PackInfo> packs;  // of each run
+  };
+
   std::vector<Coming> fetch(std::span<const ChunkRef> refs, ByteCount most) {
-    auto [coming, wanted] = choose(refs, most);
-    for (auto& run : plan_runs(std::move(wanted))) {
+    auto [coming, runs, packs] = choose(refs, most);
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      const auto& run = runs[i];
       auto stored = std::make_shared<StoredRun>();
-      {
-        std::lock_guard lock(mutex);
-        stored->pack = index->packs()[run.pack];
-      }
+      stored->pack = std::move(packs[i]);
       stored->offset = run.offset;
       stored->read = reading
                          .later<void>([this, stored = stored.get(), keep = stored,
@@ -304,10 +309,10 @@ struct Chunks::Impl {
     return std::move(coming);
   }
 
-  std::pair<std::vector<Coming>, std::vector<WantedChunk>> choose(std::span<const ChunkRef> refs,
-                                                                  ByteCount most) {
+  Chosen choose(std::span<const ChunkRef> refs, ByteCount most) {
     std::lock_guard lock(mutex);
-    std::vector<Coming> coming;
+    Chosen out;
+    auto& coming = out.coming;
     std::vector<WantedChunk> wanted;
     std::uint64_t bytes = 0;
     for (const auto& ref : refs) {
@@ -320,7 +325,9 @@ struct Chunks::Impl {
       }
       coming.push_back(one);
     }
-    return {std::move(coming), std::move(wanted)};
+    out.runs = plan_runs(std::move(wanted));
+    for (const auto& run : out.runs) out.packs.push_back(index->packs()[run.pack]);
+    return out;
   }
 
   void read_run(StoredRun& run, ByteCount length) {

@@ -103,11 +103,13 @@ class Watched : public store::ForwardingStore {
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
                                        ByteCount length) override {
     ++reads;
+    if (auto now = std::exchange(at_read, nullptr)) now();
     if (away) throw Error(Code::unavailable, name, "the store is away");
     return ForwardingStore::get_range(name, offset, length);
   }
   std::atomic<int> reads{0};
   std::atomic<bool> away{false};
+  std::function<void()> at_read;  // at the next one, before it
 };
 
 struct ReadTreeTest : VaultTest {
@@ -256,6 +258,57 @@ TEST_P(ReadTreeTest, AStoreThatGoesAwayIsTold) {
   EXPECT_EQ(told.entries, tree);
 }
 
+// Another thread looks for a chunk that is missing, and so at the packs there are, while reads of
+// several packs are begun.
+struct FetchTest : ReadTreeTest {
+  std::vector<ChunkRef> refs;
+  Watched watched{store};
+  Chunks chunks{open(watched), {.threads = 0}};
+  const ChunkRef nowhere{sha256("nowhere"), ByteCount(7)};
+
+  FetchTest() {
+    ChunkOptions options;
+    options.threads = 0;
+    options.pack_size = ByteCount(1);
+    options.clock = &clock;
+    options.seed = 1;
+    Chunks writer(vault, options);
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      refs.push_back(writer.put(noise(500, i)));
+      writer.flush();
+      clock.advance(Millis(1));  // packs are in the order of chunks
+    }
+    EXPECT_TRUE(chunks.has(refs[0].digest));
+  }
+
+  void expect_all_but_the_first(std::vector<std::future<Chunks::Content>> contents) {
+    ASSERT_EQ(contents.size(), refs.size());
+    for (std::size_t i = 1; i < refs.size(); ++i) {
+      EXPECT_EQ(contents[i].get().bytes, noise(500, i)) << i;
+    }
+  }
+};
+
+TEST_P(FetchTest, ThatSeesFewerPacks) {
+  watched.at_read = [&] {
+    store.remove(list_packs(vault).front().name);
+    EXPECT_EQ(error_of([&] { chunks.get(nowhere); }).code(), Code::not_found);
+  };
+  auto contents = chunks.open_later(chunks.fetch(refs, ByteCount(1 << 20)));
+  EXPECT_EQ(error_of([&] { contents[0].get(); }).code(), Code::not_found);
+  expect_all_but_the_first(std::move(contents));
+}
+
+TEST_P(FetchTest, ThatCannotReadThem) {
+  watched.at_read = [&] {
+    store.remove(list_packs(vault).front().name);
+    watched.away = true;
+    EXPECT_EQ(error_of([&] { chunks.get(nowhere); }).code(), Code::unavailable);
+    watched.away = false;
+  };
+  expect_all_but_the_first(chunks.open_later(chunks.fetch(refs, ByteCount(1 << 20))));
+}
+
 TEST_P(ReadTreeTest, WhatTheSinkThrowsComesOut) {
   auto id = take();
   Told told;
@@ -340,6 +393,7 @@ TEST_P(ReadTreeTest, EachReferenceIsCheckedByItself) {
 }
 
 LIFEBOAT_ON_BOTH_KINDS(ReadTreeTest);
+LIFEBOAT_ON_BOTH_KINDS(FetchTest);
 
 }  // namespace
 }  // namespace lifeboat::vault
