@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <unordered_set>
@@ -58,6 +59,7 @@ constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded b
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{16u << 20};
+constexpr int kLooks = 3;  // for one chunk, while packs are deleted
 // So many hashed at once are as fast as all else together: two threads would halve what waits.
 constexpr std::size_t kWorthOneThread = 16;
 
@@ -82,8 +84,12 @@ struct Chunks::Impl {
   std::unordered_set<Digest, HashDigest> pending;  // in packs that are not durable yet
   std::vector<bool> used;                          // by put(), of each pack of the index
   std::set<std::string> used_before;               // the same, of an index loaded earlier
+  std::uint64_t index_look = 0;                    // that of `looks` which the index is of
   ChunkStats stats;
 
+  // So many times it was begun to look at which packs there are. Counted under the mutex, read
+  // without.
+  std::atomic<std::uint64_t> looks = 0;
   PackWriter writer;
   BufferPool contents{kBuffersKept, kUsual};
   WorkPool pool;
@@ -110,7 +116,7 @@ struct Chunks::Impl {
   }
 
   PackIndex& loaded() {
-    if (!index) load();
+    if (!index) load(++looks);
     return *index;
   }
 
@@ -127,11 +133,12 @@ struct Chunks::Impl {
     return out;
   }
 
-  void load() {
+  void load(std::uint64_t look) {
     used_before = used_packs();
     used.clear();
     index.reset();  // the memory of one, not of two
     index = std::make_shared<PackIndex>(PackIndex::load(vault, options.absent, Cancel()));
+    index_look = look;
     for (const auto& bad : index->unreadable()) {
       spdlog::warn("vault: {}; what it holds counts as missing, and a backup stores it anew",
                    bad.error.what());
@@ -214,32 +221,40 @@ struct Chunks::Impl {
     return loaded().has(digest);
   }
 
-  struct Found {
+  struct Place {
     PackInfo pack;
     PackPlace place;
   };
-  std::vector<Found> find(const Digest& digest) {
+  struct Found {
+    std::vector<Place> places;
+    std::uint64_t look;  // at the packs, which knew of them
+  };
+  Found find(const Digest& digest) {
     std::lock_guard lock(mutex);
-    std::vector<Found> out;
-    for (const auto& place : loaded().places(digest)) {
-      out.push_back({index->packs()[place.pack], place});
-    }
+    const auto places = loaded().places(digest);
+    Found out{{}, index_look};
+    for (const auto& place : places) out.places.push_back({index->packs()[place.pack], place});
     return out;
   }
 
   // From whichever pack has it whole. Packs may have been written and removed since the index was
-  // loaded: it is loaded again before a chunk is said to be missing.
-  std::string get(const ChunkRef& ref) {
+  // loaded: a chunk is missing when that is so by a look that began after the first `asked` ones,
+  // of which the last was before it was asked for. So one look is enough for all that were asked
+  // for at once.
+  std::string get(const ChunkRef& ref, std::uint64_t asked) {
     if (ref.size > kMaxChunk) {
       throw Error(Code::corrupt, "chunk " + ref.digest.hex(),
                   fmt::format("is said to have {} bytes, more than any has", ref.size),
                   "use another point; lifeboat verify names what is damaged");
     }
     std::optional<Error> why;
-    for (int tries = 0; tries < 2; ++tries) {
-      for (const auto& found : find(ref.digest)) {
+    for (int left = kLooks;; --left) {
+      const auto [places, look] = find(ref.digest);
+      bool gone = false;
+      for (const auto& place : places) {
         try {
-          if (auto content = read(ref, found)) return std::move(*content);
+          if (auto content = read(ref, place)) return std::move(*content);
+          gone = true;
         } catch (const Error& error) {
           if (error.code() == Code::cancelled) throw;
           // As long as one copy could not be had, it is not known to be lost.
@@ -247,7 +262,8 @@ struct Chunks::Impl {
         }
       }
       if (why && is_away(why->code())) throw *why;
-      if (tries == 0) load_again();
+      if (left == 0 || (look > asked && !gone)) break;
+      look_again(look);
     }
     if (why) throw *why;
     std::lock_guard lock(mutex);
@@ -255,7 +271,7 @@ struct Chunks::Impl {
   }
 
   // nullopt: the pack is gone.
-  std::optional<std::string> read(const ChunkRef& ref, const Found& found) {
+  std::optional<std::string> read(const ChunkRef& ref, const Place& found) {
     const auto& [pack, place] = found;
     auto stored =
         vault.store().get_range(pack.name, ByteCount(place.offset), ByteCount(place.stored));
@@ -341,24 +357,32 @@ struct Chunks::Impl {
     Content content;  // as it was unpacked; none: it is not whole, or was not to be had
     std::exception_ptr error{};
   };
+  struct Group {
+    std::uint64_t asked;  // as for get()
+    std::shared_ptr<const Cancel> abandoned;
+    std::vector<Opening> openings{};
+  };
 
   // Several small ones are one job; one that follows itself is opened once.
-  std::vector<std::future<Content>> open_later(std::vector<Coming> coming) {
+  std::vector<std::future<Content>> open_later(std::vector<Coming> coming,
+                                               const std::shared_ptr<const Cancel>& abandoned) {
     std::vector<std::future<Content>> out;
-    auto group = std::make_shared<std::vector<Opening>>();
+    const auto asked = looks.load();
+    auto group = std::make_shared<Group>(Group{asked, abandoned});
     std::uint64_t bytes = 0;
     auto hand_over = [&] {
-      if (group->empty()) return;
+      if (group->openings.empty()) return;
       pool.later<void>([this, group] { open_all(*group); });
-      group = std::make_shared<std::vector<Opening>>();
+      group = std::make_shared<Group>(Group{asked, abandoned});
       bytes = 0;
     };
     for (auto& one : coming) {
-      const bool repeated = !group->empty() && group->back().chunk.ref == one.ref;
+      auto& openings = group->openings;
+      const bool repeated = !openings.empty() && openings.back().chunk.ref == one.ref;
       if (!repeated && bytes + one.ref.size.value > kOpenedAtOnce.value) hand_over();
       if (!repeated) bytes += one.ref.size.value;
-      group->push_back({std::move(one), {}, {}});
-      out.push_back(group->back().promise.get_future());
+      group->openings.push_back({std::move(one), {}, {}});
+      out.push_back(group->openings.back().promise.get_future());
     }
     hand_over();
     return out;
@@ -366,25 +390,25 @@ struct Chunks::Impl {
 
   // All are unpacked before they are compared: many are hashed faster than one after another. One
   // that follows itself is the same.
-  void open_all(std::vector<Opening>& group) {
-    auto repeats = [&](std::size_t i) {
-      return i > 0 && group[i - 1].chunk.ref == group[i].chunk.ref;
-    };
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      if (!repeats(i)) unpack(group[i]);
+  void open_all(Group& group) {
+    auto& all = group.openings;
+    auto repeats = [&](std::size_t i) { return i > 0 && all[i - 1].chunk.ref == all[i].chunk.ref; };
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!repeats(i)) unpack(all[i], *group.abandoned);
     }
-    compare(group);
-    for (std::size_t i = 0; i < group.size(); ++i) {
+    compare(all);
+    for (std::size_t i = 0; i < all.size(); ++i) {
       if (repeats(i)) {
-        group[i].content = group[i - 1].content;
-        group[i].error = group[i - 1].error;
+        all[i].content = all[i - 1].content;
+        all[i].error = all[i - 1].error;
       }
-      give(group[i]);
+      give(all[i], group);
     }
   }
 
-  void unpack(Opening& one) {
+  void unpack(Opening& one, const Cancel& abandoned) {
     try {
+      abandoned.check();
       if (one.chunk.run && was_given(one.chunk)) one.content = unpack(one.chunk.run, one.chunk);
     } catch (...) {
       one.error = std::current_exception();
@@ -406,11 +430,12 @@ struct Chunks::Impl {
   }
 
   // One that is not whole here, or not to be had, may be so in another pack: get() looks.
-  void give(Opening& one) {
+  void give(Opening& one, const Group& group) {
     fulfil(one.promise, [&] {
       if (one.error) std::rethrow_exception(one.error);
       if (!one.content.holder) {
-        const auto found = std::make_shared<const std::string>(get(one.chunk.ref));
+        group.abandoned->check();
+        const auto found = std::make_shared<const std::string>(get(one.chunk.ref, group.asked));
         one.content = {*found, found};
       }
       return one.content;
@@ -424,7 +449,7 @@ struct Chunks::Impl {
       return true;
     } catch (const Error& error) {
       if (error.code() == Code::cancelled) throw;
-      if (is_away(error.code()) && find(chunk.ref.digest).size() < 2) throw;
+      if (is_away(error.code()) && find(chunk.ref.digest).places.size() < 2) throw;
       return false;
     }
   }
@@ -460,9 +485,13 @@ struct Chunks::Impl {
     }
   }
 
-  void load_again() {
+  // Unless somebody has since the one that is named.
+  void look_again(std::uint64_t since) {
     std::lock_guard lock(mutex);
-    load();
+    if (index_look != since) return;
+    const auto look = ++looks;
+    if (!index || !index->is_current(vault, options.absent)) load(look);
+    index_look = look;
   }
 };
 
@@ -490,15 +519,17 @@ void Chunks::flush() {
 }
 
 std::string Chunks::get(const ChunkRef& ref) {
-  return impl_->get(ref);
+  return impl_->get(ref, impl_->looks);
 }
 
 std::vector<Chunks::Coming> Chunks::fetch(std::span<const ChunkRef> refs, ByteCount most) {
   return impl_->fetch(refs, most);
 }
 
-std::vector<std::future<Chunks::Content>> Chunks::open_later(std::vector<Coming> coming) {
-  return impl_->open_later(std::move(coming));
+std::vector<std::future<Chunks::Content>> Chunks::open_later(
+    std::vector<Coming> coming, std::shared_ptr<const Cancel> abandoned) {
+  if (!abandoned) abandoned = std::make_shared<const Cancel>();
+  return impl_->open_later(std::move(coming), abandoned);
 }
 
 bool Chunks::has(const Digest& digest) {

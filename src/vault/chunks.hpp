@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cancel.hpp"
 #include "base/checksum.hpp"
 #include "base/clock.hpp"
 #include "vault/pack_index.hpp"
@@ -47,10 +48,11 @@ struct ChunkStats {
 };
 
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
-// looks again when a chunk is missing. Memory: PackIndex, one and a half packs (what is filled,
-// what is written), HashQueue::kUnderWay of content on its way there, and what compress_content()
-// keeps for each of `threads`; what was fetched and not opened, and what was opened and not taken.
-// Its threads start when they are needed.
+// looks again when a chunk is missing: lists the packs, and reads all footers when there are others
+// than before. Once for all that were asked for at once. Memory: PackIndex, one and a half packs
+// (what is filled, what is written), HashQueue::kUnderWay of content on its way there, and what
+// compress_content() keeps for each of `threads`; what was fetched and not opened, and what was
+// opened and not taken. Its threads start when they are needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});
@@ -85,12 +87,14 @@ class Chunks {
   // threads jobs are under way.
   std::vector<Coming> fetch(std::span<const ChunkRef> refs, ByteCount most);
   // Opens and compares them on threads of the pool; what get() would throw comes from the future.
-  // Blocks likewise.
+  // Blocks likewise. When `abandoned` is requested, nobody waits for them any more: those that are
+  // not opened yet are Error(cancelled).
   struct Content {
     std::string_view bytes;
     std::shared_ptr<const void> holder;  // of the bytes; nullptr: there are none
   };
-  std::vector<std::future<Content>> open_later(std::vector<Coming> coming);
+  std::vector<std::future<Content>> open_later(std::vector<Coming> coming,
+                                               std::shared_ptr<const Cancel> abandoned = nullptr);
   bool has(const Digest& digest);
 
   ChunkStats stats() const;

@@ -59,6 +59,12 @@ std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs
   return out;
 }
 
+std::vector<ListedPack> list_but(const Vault& vault, const std::set<std::string>& absent) {
+  auto listed = list_packs(vault);
+  std::erase_if(listed, [&](const ListedPack& pack) { return absent.contains(pack.name); });
+  return listed;
+}
+
 }  // namespace
 
 std::vector<ListedPack> list_packs(const Vault& vault,
@@ -87,8 +93,7 @@ PackIndex PackIndex::load(const Vault& vault, const std::set<std::string>& absen
 PackIndex PackIndex::load_once(const Vault& vault, const std::set<std::string>& absent,
                                const Cancel& cancel, bool& gone) {
   PackIndex out;
-  auto listed = list_packs(vault);
-  std::erase_if(listed, [&](const ListedPack& pack) { return absent.contains(pack.name); });
+  const auto listed = list_but(vault, absent);
   std::atomic<unsigned> away{0};
   for (std::size_t begin = 0; begin < listed.size(); begin += kAtATime) {
     cancel.check();
@@ -111,6 +116,19 @@ PackIndex PackIndex::load_once(const Vault& vault, const std::set<std::string>& 
   out.refuse_if_none_was_given();
   out.sort();
   return out;
+}
+
+bool PackIndex::is_current(const Vault& vault, const std::set<std::string>& absent) const {
+  std::vector<std::pair<std::string_view, ByteCount>> known, there;
+  for (const auto& pack : packs_) known.emplace_back(pack.name, pack.size);
+  for (const auto& pack : unreadable_) {
+    if (!is_damage(pack.error.code())) return false;
+    known.emplace_back(pack.name, pack.size);
+  }
+  std::sort(known.begin(), known.end());
+  const auto listed = list_but(vault, absent);
+  for (const auto& pack : listed) there.emplace_back(pack.name, pack.size);
+  return there == known;
 }
 
 // Who may read none has the wrong rights: a backup would store all of it anew each time.

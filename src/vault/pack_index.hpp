@@ -48,6 +48,10 @@ class PackIndex {
   static PackIndex load(const Vault& vault, const std::set<std::string>& absent,
                         const Cancel& cancel);
 
+  // Lists the packs. True: load() would give the same again, as far as that tells; not of one with
+  // packs that could not be had.
+  bool is_current(const Vault& vault, const std::set<std::string>& absent) const;
+
   const std::vector<PackInfo>& packs() const { return packs_; }  // as loaded: in order of names
   std::uint64_t chunks() const;                                  // in packs, one for each place
   bool has(const Digest& digest) const;

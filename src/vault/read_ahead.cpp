@@ -78,7 +78,7 @@ void ReadAhead::open() {
     described.push_back({cost(coming_.front().ref), coming_.front().place.stored, {}});
     some.push_back(std::move(coming_.front()));
   }
-  auto contents = chunks_.open_later(std::move(some));
+  auto contents = chunks_.open_later(std::move(some), ended_);
   for (std::size_t i = 0; i < contents.size(); ++i) {
     opened_cost_ += described[i].cost;
     described[i].content = std::move(contents[i]);

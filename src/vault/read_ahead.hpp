@@ -32,6 +32,7 @@ class ReadAhead {
   // `snapshot`: its name, for errors. `lanes`: those that share the memory.
   ReadAhead(Chunks& chunks, std::string snapshot, Source source, EntrySink& sink,
             unsigned lanes = 1);
+  ~ReadAhead() { ended_->request(); }  // what was opened ahead is abandoned
   // A piece of the work; false: there is none left. Throws what the source and the sink throw, and
   // what reading throws.
   bool advance();
@@ -63,6 +64,7 @@ class ReadAhead {
   EntrySink& sink_;
   const std::uint64_t most_stored_;  // of stored_
   const std::uint64_t most_opened_;  // of opened_cost_
+  const std::shared_ptr<Cancel> ended_ = std::make_shared<Cancel>();
   bool all_asked_for_ = false;
   std::deque<Waiting> files_;
   std::unique_ptr<DataSink> begun_;  // of the first of files_

@@ -96,7 +96,7 @@ struct Told : EntrySink {
   }
 };
 
-// Counts reads of packs; may be away.
+// Counts reads of packs, and lists; may be away.
 class Watched : public store::ForwardingStore {
  public:
   using ForwardingStore::ForwardingStore;
@@ -104,11 +104,17 @@ class Watched : public store::ForwardingStore {
                                        ByteCount length) override {
     ++reads;
     if (auto now = std::exchange(at_read, nullptr)) now();
-    if (away) throw Error(Code::unavailable, name, "the store is away");
+    if (away || name == away_name) throw Error(Code::unavailable, name, "the store is away");
     return ForwardingStore::get_range(name, offset, length);
   }
-  std::atomic<int> reads{0};
+  void list(const std::string& prefix,
+            const std::function<void(const ObjectInfo&)>& visit) override {
+    ++lists;
+    ForwardingStore::list(prefix, visit);
+  }
+  std::atomic<int> reads{0}, lists{0};
   std::atomic<bool> away{false};
+  std::string away_name;
   std::function<void()> at_read;  // at the next one, before it
 };
 
@@ -227,16 +233,22 @@ TEST_P(ReadTreeTest, OneThatIsWholeInAnotherPackIsTakenFromThere) {
   EXPECT_EQ(told.entries, tree);
 }
 
+// However many chunks were opened ahead that it held.
 TEST_P(ReadTreeTest, APackThatIsGoneIsAnError) {
-  auto id = take(ByteCount(50'000));
-  Chunks chunks(vault);
-  SnapshotReader reader(chunks, snapshot_name(vault, id));
+  tree["d/large"] = noise(2'000'000, 1);
+  auto id = take(ByteCount(1'000'000));
+  Watched watched(store);
+  auto chunks = std::make_unique<Chunks>(open(watched));
+  SnapshotReader reader(*chunks, snapshot_name(vault, id));
   auto index = PackIndex::load(vault, {}, cancel);
   auto place = index.find(sha256(tree.at(some_file))).value();
-  EXPECT_TRUE(chunks.has(sha256(tree.at(some_file))));  // it knows the packs there were
+  EXPECT_TRUE(chunks->has(sha256(tree.at(some_file))));  // it knows the packs there were
   store.remove(index.packs().at(place.pack).name);
+  watched.lists = 0;
   Told told;
   EXPECT_EQ(error_of([&] { reader.read_tree(told); }).code(), Code::not_found);
+  chunks.reset();
+  EXPECT_LT(watched.lists, 10);
 }
 
 TEST_P(ReadTreeTest, AStoreThatGoesAwayIsTold) {
@@ -307,6 +319,72 @@ TEST_P(FetchTest, ThatCannotReadThem) {
     watched.away = false;
   };
   expect_all_but_the_first(chunks.open_later(chunks.fetch(refs, ByteCount(1 << 20))));
+}
+
+// With another look at all packs for each chunk that was opened ahead, it would take hours to tell.
+TEST_P(FetchTest, OfAPackThatIsGoneItIsToldByOneLookAtAll) {
+  tree = {{"f", noise(300'000, 1)}};
+  take(ByteCount(64u << 20), ByteCount(100));
+  std::vector<ChunkRef> missing;
+  for (std::size_t at = 0; at < 300'000; at += 100) {
+    missing.push_back({sha256(tree.at("f").substr(at, 100)), ByteCount(100)});
+  }
+  Chunks several(open(watched));
+  EXPECT_TRUE(several.has(missing[0].digest));
+  store.remove(list_packs(vault).back().name);
+  watched.lists = 0;
+  for (auto& content : several.open_later(several.fetch(missing, ByteCount(8u << 20)))) {
+    EXPECT_EQ(error_of([&] { content.get(); }).code(), Code::not_found);
+  }
+  EXPECT_EQ(watched.lists, 2);  // there are others than before, so all footers are read
+  watched.lists = watched.reads = 0;
+  for (auto& content : several.open_later(several.fetch(missing, ByteCount(8u << 20)))) {
+    EXPECT_EQ(error_of([&] { content.get(); }).code(), Code::not_found);
+  }
+  EXPECT_EQ(watched.lists, 1);
+  EXPECT_EQ(watched.reads, 0);
+}
+
+// Whatever was looked at before: by a chunk that is missing, or that was elsewhere when it was
+// asked for.
+TEST_P(FetchTest, WhatCameMeanwhileIsFound) {
+  const std::string content = "nowhere";
+  EXPECT_EQ(error_of([&] { chunks.get(nowhere); }).code(), Code::not_found);
+  Chunks other(vault);
+  other.put(content);
+  other.flush();
+  EXPECT_EQ(chunks.get(nowhere), content);
+  auto asked = chunks.fetch(std::span(&nowhere, 1), ByteCount(1));
+  Chunks anew(vault, {.absent = {list_packs(vault).back().name}});
+  anew.put(content);
+  anew.flush();
+  for (const auto& pack : list_packs(vault)) {
+    if (pack.name != *anew.used_packs().begin()) store.remove(pack.name);
+  }
+  EXPECT_EQ(chunks.open_later(std::move(asked)).at(0).get().bytes, content);
+  EXPECT_EQ(chunks.get(nowhere), content);
+}
+
+TEST_P(FetchTest, WhatIsAbandonedIsNotLookedFor) {
+  auto abandoned = std::make_shared<Cancel>();
+  abandoned->request();
+  auto coming = chunks.fetch(refs, ByteCount(1 << 20));
+  coming.push_back({nowhere, nullptr, {}});
+  watched.lists = 0;
+  for (auto& content : chunks.open_later(std::move(coming), abandoned)) {
+    EXPECT_EQ(error_of([&] { content.get(); }).code(), Code::cancelled);
+  }
+  EXPECT_EQ(watched.lists, 0);
+}
+
+// One that cannot be had may be readable now, though the list is the same.
+TEST_P(FetchTest, AnotherLookReadsWhatWasNotGivenBefore) {
+  const auto name = list_packs(vault).back().name;
+  watched.away_name = name;
+  Chunks other(open(watched));
+  EXPECT_EQ(error_of([&] { other.get(refs.back()); }).code(), Code::unavailable);
+  watched.away_name = "";
+  EXPECT_EQ(other.get(refs.back()), noise(500, refs.size() - 1));
 }
 
 TEST_P(ReadTreeTest, WhatTheSinkThrowsComesOut) {
