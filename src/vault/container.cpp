@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kEndMagic = "LBOATEND";
 constexpr std::uint64_t kTail = 64 * 1024;
+constexpr const char* kUnknownFlags = "it has flags that this one does not know";
 
 // An object's header: its size is known when its footer is.
 std::string header_of(ObjectType type, const std::string& name, ByteCount object_size,
@@ -47,9 +48,10 @@ Trailer parse_trailer(ObjectType type, const std::string& name, std::string_view
   auto version = load_le<std::uint16_t>(tail.data() + 8);
   if (version != kFormatVersion) throw_newer(type, name, version);
   auto flags = static_cast<std::uint8_t>(tail[11]);
-  if (tail[10] != static_cast<char>(type) || (flags & ~(known | kSealed)) != 0) {
-    corrupt("is not a " + std::string(to_string(type)) + " object, or has unknown flags");
+  if (tail[10] != static_cast<char>(type)) {
+    corrupt("is not a " + std::string(to_string(type)) + " object");
   }
+  if ((flags & ~(known | kSealed)) != 0) throw_newer(type, name, kUnknownFlags);
   return {load_le<std::uint32_t>(tail.data()), load_le<std::uint32_t>(tail.data() + 4), flags};
 }
 
@@ -85,7 +87,7 @@ void check_container_header(const Sealing* sealing, ObjectType type, const std::
                             std::string_view bytes, ByteCount object_size) {
   Header header = parse_header(type, name, bytes);
   check_sealed(sealing, type, name, header.flags);
-  if ((header.flags & ~kSealed) != 0) throw_corrupt(type, name, "has unknown flags");
+  if ((header.flags & ~kSealed) != 0) throw_newer(type, name, kUnknownFlags);
   if (header.payload_size.value != object_size.value - kHeaderSize) {
     throw_corrupt(type, name,
                   "has " + std::to_string(object_size.value) + " bytes instead of " +

@@ -153,8 +153,12 @@ StoredExtent take_extent(ByteReader& reader, const std::vector<LogName>& logs,
   out.codec = static_cast<Codec>(reader.le<std::uint8_t>());
   out.crc = reader.le<std::uint32_t>();
   out.extent.attributes_json = std::string(take_text(reader));
-  if (!valid_range(out.extent.base, out.extent.next) || out.raw > kMaxExtent ||
-      (out.codec != Codec::none && out.codec != Codec::zstd)) {
+  if (out.codec != Codec::none && out.codec != Codec::zstd) {
+    throw_newer(ObjectType::logbook, name,
+                fmt::format("{} has codec {}, which this one does not know", describe(out.extent),
+                            static_cast<unsigned>(out.codec)));
+  }
+  if (!valid_range(out.extent.base, out.extent.next) || out.raw > kMaxExtent) {
     corrupt(name, "its footer has an extent that cannot be: " + describe(out.extent));
   }
   return out;

@@ -85,9 +85,13 @@ void throw_corrupt(ObjectType type, const std::string& name, const std::string& 
 }
 
 void throw_newer(ObjectType type, const std::string& name, std::uint16_t version) {
-  throw Error(Code::unsupported, subject(type, name),
-              "written by a newer Lifeboat: format " + std::to_string(version) +
-                  "; this one reads " + std::to_string(kFormatVersion),
+  throw_newer(
+      type, name,
+      "format " + std::to_string(version) + "; this one reads " + std::to_string(kFormatVersion));
+}
+
+void throw_newer(ObjectType type, const std::string& name, const std::string& what) {
+  throw Error(Code::unsupported, subject(type, name), "written by a newer Lifeboat: " + what,
               "install the Lifeboat that wrote it, or a newer one");
 }
 

@@ -74,5 +74,7 @@ Header parse_header(ObjectType type, const std::string& name, std::string_view b
 // The errors of all readers, so that each names the object, its kind and what to do.
 [[noreturn]] void throw_corrupt(ObjectType type, const std::string& name, const std::string& what);
 [[noreturn]] void throw_newer(ObjectType type, const std::string& name, std::uint16_t version);
+// For what checksums say is as it was written: "its chunk … has codec 7, which this one …".
+[[noreturn]] void throw_newer(ObjectType type, const std::string& name, const std::string& what);
 
 }  // namespace lifeboat::vault

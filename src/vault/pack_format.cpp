@@ -42,9 +42,10 @@ PackedChunk take_chunk(ByteReader& reader, const std::string& name) {
   chunk.codec = static_cast<ChunkCodec>(reader.le<std::uint8_t>());
   chunk.crc = reader.le<std::uint32_t>();
   if (!is_chunk_codec(chunk.codec)) {
-    corrupt(name, "its chunk " + chunk.digest.hex() + " has codec " +
-                      std::to_string(static_cast<unsigned>(chunk.codec)) +
-                      ", which this version does not know");
+    throw_newer(ObjectType::pack, name,
+                "its chunk " + chunk.digest.hex() + " has codec " +
+                    std::to_string(static_cast<unsigned>(chunk.codec)) +
+                    ", which this one does not know");
   }
   if (chunk.size > kMaxChunk.value || chunk.stored > chunk.size + kTagSize) {
     corrupt(name, "its footer has a chunk that cannot be: " + chunk.digest.hex());

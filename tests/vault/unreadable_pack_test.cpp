@@ -203,6 +203,22 @@ TEST_P(UnreadablePackTest, ANewerFooterIsLeftAlone) {
   EXPECT_TRUE(store.stat(pack));
 }
 
+// A codec is in the footer, whose checksums hold: no damage.
+TEST_P(UnreadablePackTest, ANewerCodecIsLeftAloneLikewise) {
+  PackBuilder newer(pack, vault.sealing());
+  newer.add({sha256("content of a"), 12, static_cast<ChunkCodec>(3), "content of a"});
+  std::string bytes;
+  for (auto part : newer.finish()) bytes += part;
+  store.put(pack, bytes);
+  auto error = error_of([&] { read(with_a, "a"); });
+  EXPECT_EQ(error.code(), Code::unsupported) << error.what();
+  EXPECT_NE(std::string(error.what()).find(pack), std::string::npos) << error.what();
+  EXPECT_NE(error.hint().find("install the Lifeboat"), std::string::npos) << error.hint();
+  EXPECT_EQ(store_anew(), 1u);
+  prune_all(2);
+  EXPECT_TRUE(store.stat(pack));
+}
+
 TEST_P(UnreadablePackTest, APackThatIsNotGivenIsNeitherGoodNorBad) {
   faulty.spoil(pack, Fault::internal_error);
   for (auto depth : {Depth::existence, Depth::data}) {
