@@ -1,4 +1,5 @@
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <utility>
 
@@ -42,8 +43,24 @@ class SharedTree {
   SharedTree(const SnapshotReader& reader, EntrySink& sink) : list_(reader.list()), sink_(sink) {}
 
   // Neighbours, so many that they can be read together: what they take in the store is not known.
+  // None after an error: what follows may rely on what failed.
   std::vector<Entry> some_files() {
     std::lock_guard lock(mutex_);
+    if (ended_) return {};
+    try {
+      return take();
+    } catch (...) {
+      ended_ = true;
+      throw;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kMostFiles = 2048;
+  static constexpr std::size_t kMostChunks = 16384;
+  static constexpr ByteCount kMostBytes{128u << 20};
+
+  std::vector<Entry> take() {
     std::vector<Entry> files;
     std::uint64_t bytes = 0;
     for (std::size_t chunks = 0;
@@ -61,14 +78,29 @@ class SharedTree {
     return files;
   }
 
- private:
-  static constexpr std::size_t kMostFiles = 2048;
-  static constexpr std::size_t kMostChunks = 16384;
-  static constexpr ByteCount kMostBytes{128u << 20};
-
   std::mutex mutex_;  // guards what follows
   EntryList list_;
   EntrySink& sink_;
+  bool ended_ = false;
+};
+
+// Of what several threads met, the first in time: what follows comes of it. Thread-safe.
+class FirstError {
+ public:
+  void add(std::exception_ptr error) {
+    std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::move(error);
+    any_ = true;
+  }
+  bool any() const { return any_; }
+  void rethrow() const {
+    if (any_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::mutex mutex_;  // guards error_, as long as there are several
+  std::exception_ptr error_;
+  std::atomic<bool> any_ = false;
 };
 
 }  // namespace
@@ -158,23 +190,21 @@ EntryList SnapshotReader::list() const {
 void SnapshotReader::read_tree(EntrySink& sink) const {
   const unsigned lanes = impl_->chunks.threads() > 1 ? kLanes : 1;
   SharedTree tree(*this, sink);
-  std::atomic<bool> failed = false;
+  FirstError failed;
   WorkPool pool(lanes > 1 ? lanes : 0);
-  std::vector<std::future<void>> ends;
   for (unsigned i = 0; i < lanes; ++i) {
-    ends.push_back(pool.later<void>([&] {
+    pool.later<void>([&] {
       try {
         ReadAhead lane(impl_->chunks, impl_->name, [&] { return tree.some_files(); }, sink, lanes);
-        while (!failed && lane.advance()) {
+        while (!failed.any() && lane.advance()) {
         }
       } catch (...) {
-        failed = true;
-        throw;
+        failed.add(std::current_exception());
       }
-    }));
+    });
   }
   pool.wait_until_idle();
-  for (auto& end : ends) end.get();
+  failed.rethrow();
 }
 
 void SnapshotReader::read_file(const Entry& entry,

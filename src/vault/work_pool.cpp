@@ -1,5 +1,9 @@
 #include "vault/work_pool.hpp"
 
+#include <system_error>
+
+#include "base/error.hpp"
+
 namespace lifeboat::vault {
 
 WorkPool::~WorkPool() {
@@ -15,11 +19,21 @@ void WorkPool::enqueue(std::function<void()> job) {
   if (wanted_ == 0) return job();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return under_way_ < most_; });
-  if (threads_.size() < wanted_) threads_.emplace_back([this] { work(); });
+  if (threads_.size() < wanted_) start_thread();
   ++under_way_;
   queue_.push_back(std::move(job));
   lock.unlock();
   changed_.notify_all();
+}
+
+// A machine that has none to give leaves the work to fewer.
+void WorkPool::start_thread() {
+  try {
+    threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    if (threads_.empty())
+      throw system_error(error.code().value(), "this machine", "starting a thread");
+  }
 }
 
 void WorkPool::work() {

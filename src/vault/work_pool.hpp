@@ -37,7 +37,8 @@ void fulfil(std::promise<Result>& promise, Job&& job) {
   }
 }
 
-// Runs jobs on a few threads, which start when they are needed. Thread-safe.
+// Runs jobs on a few threads, which start when they are needed; on fewer when the machine gives no
+// more, and Error when it gives none. Thread-safe.
 class WorkPool {
  public:
   // 0 threads: the caller does the jobs. `most` are queued or being done; 0: 2 * threads.
@@ -61,6 +62,7 @@ class WorkPool {
 
  private:
   void enqueue(std::function<void()> job);
+  void start_thread();
   void work();
 
   const unsigned wanted_;

@@ -424,6 +424,29 @@ TEST_P(ReadTreeTest, AnErrorOfOneFileEndsThemAll) {
   EXPECT_LT(told.entries.size(), tree.size());
 }
 
+// What comes after a directory that could not be made would fail for want of it.
+TEST_P(ReadTreeTest, WhatFailedFirstIsToldAndNothingFollows) {
+  struct Refusing : Told {
+    std::atomic<int> added = 0;
+    void add(const Entry&) override {
+      if (++added > 1) throw Error(Code::failed, "mkdir", "there is no place for it");
+      // Long enough that the other lane asks for more.
+      for (int i = 0; i < 10'000; ++i) std::this_thread::yield();
+      throw Error(Code::refused, "tablespace", "is not empty");
+    }
+  };
+  SnapshotWriter writer(vault, "test");
+  writer.add_file("large", 0600, Timestamp(1), noise(100, 1));
+  for (int i = 0; i < 5000; ++i) writer.add_file(fmt::format("{}", i), 0600, Timestamp(1), "x");
+  for (int i = 0; i < 100; ++i) writer.add_directory(fmt::format("d{}", i), 0700);
+  auto id = writer.finish({});
+  for (int run = 0; run < 10; ++run) {
+    Refusing told;
+    EXPECT_EQ(error_of([&] { read(store, id, told); }).code(), Code::refused);
+    EXPECT_EQ(told.added, 1);
+  }
+}
+
 // Who has no threads gets one file after another, in order, on his own thread.
 TEST_P(ReadTreeTest, WithoutThreadsAllIsDoneByTheCaller) {
   auto id = take_many_chunks();
