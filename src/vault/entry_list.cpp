@@ -1,5 +1,7 @@
 #include "vault/entry_list.hpp"
 
+#include <utility>
+
 #include "base/error.hpp"
 
 namespace lifeboat::vault {
@@ -11,31 +13,35 @@ EntryList::EntryList(Chunks& chunks, std::string snapshot, std::vector<ChunkRef>
       pages_(std::move(pages)),
       entries_(entries),
       bytes_(bytes),
-      parser_(snapshot_, [this](Entry entry) { ahead_.push_back(std::move(entry)); }) {}
+      parser_(snapshot_) {}
 
 const Entry* EntryList::front() {
-  while (ahead_.empty() && pages_read_ < pages_.size()) read_page();
-  if (!ahead_.empty()) return &ahead_.front();
-  parser_.finish(entries_, bytes_);
-  return nullptr;
+  while (!front_) {
+    front_ = parser_.next();
+    if (front_) break;
+    if (pages_read_ == pages_.size()) {
+      parser_.finish(entries_, bytes_);
+      return nullptr;
+    }
+    read_page();
+  }
+  return &*front_;
 }
 
 void EntryList::pop() {
-  ahead_.pop_front();
+  front_.reset();
 }
 
 std::optional<Entry> EntryList::next() {
-  if (front() == nullptr) return std::nullopt;
-  auto entry = std::move(ahead_.front());
-  ahead_.pop_front();
-  return entry;
+  front();
+  return std::exchange(front_, std::nullopt);
 }
 
 void EntryList::read_page() {
-  const auto page = while_doing("reading the list of entries of snapshot " + snapshot_,
-                                [&] { return chunks_.get(pages_[pages_read_]); });
+  auto page = while_doing("reading the list of entries of snapshot " + snapshot_,
+                          [&] { return chunks_.get(pages_[pages_read_]); });
   ++pages_read_;
-  parser_.page(page);
+  parser_.page(std::move(page));
 }
 
 }  // namespace lifeboat::vault

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +10,7 @@
 namespace lifeboat::vault {
 
 // The list of entries of a snapshot, from its beginning, entry by entry. For one thread at a time.
-// Memory: the entries of one page of it.
+// Memory: one page of it, and an entry.
 class EntryList {
  public:
   // `snapshot`, by the name of its object, has `entries` with `bytes` of data in all. `chunks`
@@ -35,7 +34,7 @@ class EntryList {
   const std::uint64_t entries_;
   const ByteCount bytes_;
   std::size_t pages_read_ = 0;
-  std::deque<Entry> ahead_;
+  std::optional<Entry> front_;
   EntryParser parser_;
 };
 

@@ -130,7 +130,7 @@ class SnapshotReader {
   std::uint64_t entries() const;
   ByteCount bytes() const;  // of all files, uncompressed
 
-  // In the order in which they were written. Memory: one page, and its entries.
+  // In the order in which they were written. Memory: one page, and an entry.
   void for_each(const std::function<void(const Entry&)>& visit) const;
   // The same, asked for one by one.
   EntryList list() const;

@@ -97,12 +97,24 @@ void EntryParser::corrupt(const std::string& what) const {
   throw_corrupt(ObjectType::snapshot, name_, "its list of entries: " + what);
 }
 
-void EntryParser::page(std::string_view bytes) {
-  PageReader reader(bytes, "snapshot " + name_);
-  while (reader.left() > 0) record(reader);
+EntryParser::EntryParser(std::string name) : name_(std::move(name)) {}
+EntryParser::~EntryParser() = default;
+
+void EntryParser::page(std::string bytes) {
+  page_ = std::move(bytes);
+  reader_ = std::make_unique<PageReader>(page_, "snapshot " + name_);
 }
 
-void EntryParser::record(PageReader& reader) {
+std::optional<Entry> EntryParser::next() {
+  while (reader_ && reader_->left() > 0) {
+    if (auto entry = record()) return entry;
+  }
+  return std::nullopt;
+}
+
+// The entry that ends with it.
+std::optional<Entry> EntryParser::record() {
+  auto& reader = *reader_;
   auto type = reader.le<std::uint8_t>();
   Entry entry;
   switch (type) {
@@ -124,13 +136,15 @@ void EntryParser::record(PageReader& reader) {
       return begin(std::move(entry));
     case kStamp: {
       auto inode = reader.le<std::uint64_t>();
-      return add_stamp({inode, reader.le<std::int64_t>()});
+      add_stamp({inode, reader.le<std::int64_t>()});
+      return std::nullopt;
     }
     case kChunk: {
       ChunkRef ref;
       std::memcpy(ref.digest.bytes.data(), reader.take(32).data(), 32);
       ref.size = ByteCount(reader.le<std::uint32_t>());
-      return add_chunk(ref);
+      add_chunk(ref);
+      return std::nullopt;
     }
     case kEnd:
       return end_file(ByteCount(reader.le<std::uint64_t>()));
@@ -139,15 +153,13 @@ void EntryParser::record(PageReader& reader) {
   }
 }
 
-void EntryParser::begin(Entry entry) {
+std::optional<Entry> EntryParser::begin(Entry entry) {
   if (file_) corrupt("'" + entry.path + "' begins inside '" + file_->path + "'");
   if (!valid_path(entry.path)) corrupt("'" + entry.path + "' is not a path it may have");
   ++entries_;
-  if (entry.type == Entry::Type::file) {
-    file_ = std::move(entry);
-  } else {
-    visit_(std::move(entry));
-  }
+  if (entry.type != Entry::Type::file) return entry;
+  file_ = std::move(entry);
+  return std::nullopt;
 }
 
 void EntryParser::add_stamp(const FileStamp& stamp) {
@@ -162,13 +174,13 @@ void EntryParser::add_chunk(const ChunkRef& ref) {
   file_->size = file_->size + ref.size.value;
 }
 
-void EntryParser::end_file(ByteCount size) {
+Entry EntryParser::end_file(ByteCount size) {
   if (!file_) corrupt("the end of a file that was not begun");
   if (file_->size != size) corrupt("the size of '" + file_->path + "' is not that of its chunks");
   bytes_ += size.value;
   Entry file = std::move(*file_);
   file_.reset();
-  visit_(std::move(file));
+  return file;
 }
 
 void EntryParser::finish(std::uint64_t entries, ByteCount bytes) const {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,27 +20,33 @@ std::string encode_stamp(const FileStamp& stamp);  // of the file before it
 std::string encode_chunk(const ChunkRef& ref);     // likewise
 std::string encode_end(ByteCount size);            // likewise
 
-// Puts entries together again, page by page. Throws Error(corrupt) that names the snapshot for
-// every list that a writer does not write.
+class PageReader;
+
+// Puts entries together again, page by page and one by one. Throws Error(corrupt) that names the
+// snapshot for every list that a writer does not write. Memory: the page, and an entry.
 class EntryParser {
  public:
-  EntryParser(std::string name, std::function<void(Entry)> visit)
-      : name_(std::move(name)), visit_(std::move(visit)) {}
-  void page(std::string_view bytes);
+  explicit EntryParser(std::string name);
+  ~EntryParser();
+  // The next page; what was not taken of the one before is left out.
+  void page(std::string bytes);
+  // The next entry that ends in this page; nullopt: there are no more.
+  std::optional<Entry> next();
   // After the last page: compares with what the root says.
   void finish(std::uint64_t entries, ByteCount bytes) const;
 
  private:
-  void record(class PageReader& reader);
-  void begin(Entry entry);
+  std::optional<Entry> record();
+  std::optional<Entry> begin(Entry entry);
   void add_stamp(const FileStamp& stamp);
   void add_chunk(const ChunkRef& ref);
-  void end_file(ByteCount size);
+  Entry end_file(ByteCount size);
   [[noreturn]] void corrupt(const std::string& what) const;
 
   std::string name_;
-  std::function<void(Entry)> visit_;
-  std::optional<Entry> file_;  // begun, not ended
+  std::string page_;
+  std::unique_ptr<PageReader> reader_;  // of page_; nullptr: none was given yet
+  std::optional<Entry> file_;           // begun, not ended
   std::uint64_t entries_ = 0;
   std::uint64_t bytes_ = 0;
 };

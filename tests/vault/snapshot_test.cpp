@@ -272,19 +272,33 @@ TEST(EntryParser, HostileListsAreCorrupt) {
     bad.push_back((file + chunk + end).substr(0, i));  // cut off
   }
   for (const auto& page : bad) {
-    EntryParser parser("snapshots/x", [](const Entry&) {});
+    EntryParser parser("snapshots/x");
     auto error = error_of([&] {
       parser.page(page);
+      while (parser.next()) {
+      }
       parser.finish(1, ByteCount(1));
     });
     EXPECT_EQ(error.code(), Code::corrupt) << to_hex(page);
     EXPECT_NE(error.subject().find("snapshots/x"), std::string::npos);
   }
-  EntryParser good("snapshots/x", [](const Entry&) {});
+  EntryParser good("snapshots/x");
   good.page(file + chunk + end);
+  EXPECT_TRUE(good.next());
+  EXPECT_FALSE(good.next());
   EXPECT_NO_THROW(good.finish(1, ByteCount(1)));
   EXPECT_THROW(good.finish(2, ByteCount(1)), Error);
   EXPECT_THROW(good.finish(1, ByteCount(2)), Error);
+}
+
+// A page may have millions, of a byte each in the store: they are not held at once.
+TEST(EntryParser, GivesThemOneByOne) {
+  EntryParser parser("snapshots/x");
+  EXPECT_FALSE(parser.next());
+  parser.page(encode_directory("a", 0700) + encode_directory("b", 0700) + "\x09");
+  EXPECT_EQ(parser.next().value().path, "a");
+  EXPECT_EQ(parser.next().value().path, "b");
+  EXPECT_EQ(error_of([&] { parser.next(); }).code(), Code::corrupt);
 }
 
 LIFEBOAT_ON_BOTH_KINDS(SnapshotTest);
