@@ -396,7 +396,13 @@ struct Chunks::Impl {
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (!repeats(i)) unpack(all[i], *group.abandoned);
     }
-    compare(all);
+    try {
+      compare(all);
+    } catch (...) {  // of none is known whether it is whole
+      for (auto& one : all) {
+        if (!one.error) one.error = std::current_exception();
+      }
+    }
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (repeats(i)) {
         all[i].content = all[i - 1].content;
