@@ -6,6 +6,7 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
+#include <new>
 
 #include "base/error.hpp"
 
@@ -19,6 +20,16 @@ constexpr std::size_t kWorthASample = 8 * kSample;  // smaller content is not as
 constexpr std::size_t kMuch = 16;
 constexpr int kFasterLevel = -1;
 
+// What zstd works with, of this thread. std::bad_alloc when there is no memory for it, and again at
+// the next call.
+template <typename Context, typename Make, typename Free>
+Context* of_this_thread(Make make, Free free) {
+  thread_local std::unique_ptr<Context, Free> context(nullptr, free);
+  if (!context) context.reset(make());
+  if (!context) throw std::bad_alloc();
+  return context.get();
+}
+
 // Bytes in one register (GCC's vector extension); they wrap around.
 using Some = unsigned char __attribute__((vector_size(16)));
 
@@ -29,11 +40,10 @@ struct Way {
 };
 
 std::size_t compress(std::string_view content, int level, std::string& out) {
-  thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                            &ZSTD_freeCCtx);
+  auto* context = of_this_thread<ZSTD_CCtx>(&ZSTD_createCCtx, &ZSTD_freeCCtx);
   out.resize(std::max(out.size(), ZSTD_compressBound(content.size())));
-  const auto size = ZSTD_compressCCtx(context.get(), out.data(), out.size(), content.data(),
-                                      content.size(), level);
+  const auto size =
+      ZSTD_compressCCtx(context, out.data(), out.size(), content.data(), content.size(), level);
   if (ZSTD_isError(size) != 0) {
     throw Error(Code::failed, "chunk", std::string("zstd: ") + ZSTD_getErrorName(size));
   }
@@ -112,11 +122,12 @@ Compressed compress_content(std::string content, int zstd_level) {
 
 bool decompress_content(ChunkCodec codec, std::string_view bytes, std::size_t size,
                         std::string& content) {
-  thread_local std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                            &ZSTD_freeDCtx);
+  auto* context = of_this_thread<ZSTD_DCtx>(&ZSTD_createDCtx, &ZSTD_freeDCtx);
+  // ZSTD_decompressDCtx() takes any number of them.
+  if (ZSTD_findFrameCompressedSize(bytes.data(), bytes.size()) != bytes.size()) return false;
   content.resize(size);
-  const auto got = ZSTD_decompressDCtx(context.get(), content.data(), content.size(), bytes.data(),
-                                       bytes.size());
+  const auto got =
+      ZSTD_decompressDCtx(context, content.data(), content.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(got) != 0 || got != size) return false;
   if (codec == ChunkCodec::zstd_delta) from_delta(content.data(), content.size());
   return true;

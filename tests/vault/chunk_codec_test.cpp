@@ -137,12 +137,18 @@ TEST(ChunkCodec, AnUnusualMiddleCostsNothing) {
 TEST(ChunkCodec, WhatIsNotOfThatSizeIsRefused) {
   const auto index = index_of(16);
   const auto good = compress_content(index, 1);
-  std::string content;
+  std::string empty(64, '\0'), content;
+  empty.resize(ZSTD_compress(empty.data(), empty.size(), "", 0, 1));
   for (auto codec : {ChunkCodec::zstd, ChunkCodec::zstd_delta}) {
     EXPECT_FALSE(decompress_content(codec, good.bytes, index.size() - 1, content));
     EXPECT_FALSE(decompress_content(codec, good.bytes, index.size() + 1, content));
     EXPECT_FALSE(decompress_content(codec, good.bytes.substr(1), index.size(), content));
     EXPECT_FALSE(decompress_content(codec, noise(100, 1), 100, content));
+    // More than one frame: of nothing, and one to be skipped.
+    for (const auto& more : {empty, std::string("\x50\x2a\x4d\x18\0\0\0\0", 8)}) {
+      EXPECT_FALSE(decompress_content(codec, good.bytes + more, index.size(), content));
+      EXPECT_FALSE(decompress_content(codec, more + good.bytes, index.size(), content));
+    }
   }
 }
 
