@@ -89,7 +89,9 @@ class Section {
   }
   fs::path path(const std::string& key, const fs::path& fallback = {}) {
     fs::path p = has(key) ? fs::path(text(key)) : fallback;
-    return p.empty() || p.is_absolute() ? p : (file_.parent_path() / p).lexically_normal();
+    if (p.empty()) return p;
+    p = (file_.parent_path() / p).lexically_normal();  // an absolute one stays
+    return p.has_filename() ? p : p.parent_path();
   }
   std::optional<Section> section(const std::string& key) {
     auto value = take(key);

@@ -138,6 +138,18 @@ TEST(Config, DefaultsAndRelativePaths) {
   EXPECT_FALSE(c.postgres || c.clickhouse || c.zookeeper);
 }
 
+// Who moves a directory aside appends to its name.
+TEST(Config, APathHasNoSlashAtItsEnd) {
+  auto path = [](const std::string& given) {
+    return parse_config("vault: " + given + "\nkafka:\n  bootstrap: [a:1]\n", "/etc/lb/l.yaml")
+        .vault.directory;
+  };
+  EXPECT_EQ(path("/x/main/").string(), "/x/main");
+  EXPECT_EQ(path("/x//main/.").string(), "/x/main");
+  EXPECT_EQ(path("v/").string(), "/etc/lb/v");
+  EXPECT_EQ(path("/").string(), "/");
+}
+
 TEST(Config, Retention) {
   EXPECT_FALSE(parse_config(kSmallest, "/x").retention);
   auto c = parse_config(
