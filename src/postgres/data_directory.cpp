@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -46,6 +47,23 @@ void make_directory(const fs::path& path, const std::optional<Owner>& owner) {
   const auto fd = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   give_to(owner, fd.get(), path);
   if (::fchmod(fd.get(), 0700) != 0) throw_errno(path, "chmod");
+}
+
+fs::path without_slash(const fs::path& path) {
+  auto out = path.lexically_normal();
+  return out.has_filename() ? out : out.parent_path();
+}
+
+// Without links and a slash at its end, as far as it is there.
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  const auto out = fs::weakly_canonical(fs::absolute(path), error);
+  if (error) throw system_error(error.value(), path.string(), "looking where it leads");
+  return without_slash(out);
+}
+
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
 // All but the mark, and then the mark: a crash meanwhile leaves it unfinished.
@@ -135,15 +153,37 @@ void DataFileWriter::end() {
   file_.reset();
 }
 
-DataDirectoryWriter::DataDirectoryWriter(fs::path directory, WriterOptions options)
+DataDirectoryWriter::DataDirectoryWriter(const fs::path& directory, WriterOptions options)
     : owner_(find_owner(options.os_user)),
-      directory_(fs::absolute(std::move(directory))),
+      directory_(resolved(directory)),
       options_(std::move(options)) {
   claim(directory_);
 }
 
+// What is emptied for one of them must not be what another one holds; links name any place.
+void DataDirectoryWriter::refuse_overlap(const fs::path& directory, DirectoryState state) const {
+  const auto place = resolved(directory);
+  for (const auto& root : roots_) {
+    // PostgreSQL allows, with a warning, tablespaces below the data directory.
+    const bool inside = state != DirectoryState::absent && lies_in(place, root);
+    if (!inside && !lies_in(root, place)) continue;
+    throw Error(Code::refused, directory.string(),
+                fmt::format("the restore writes to {} already, and one of both lies in the other",
+                            root.string()),
+                "restore a point whose tablespaces have places of their own");
+  }
+}
+
 void DataDirectoryWriter::claim(const fs::path& directory) {
-  switch (directory_state(directory)) {
+  if (fs::is_symlink(fs::symlink_status(directory))) {
+    throw Error(Code::refused, directory.string(),
+                "is a link, and none that a restore follows: that of a tablespace's place, or one "
+                "that leads nowhere",
+                "put a directory in its place, or mount one there");
+  }
+  const auto state = directory_state(directory);
+  refuse_overlap(directory, state);
+  switch (state) {
     case DirectoryState::absent:
     case DirectoryState::empty:
       break;
@@ -158,8 +198,9 @@ void DataDirectoryWriter::claim(const fs::path& directory) {
                   "stop the server and name an empty directory");
   }
   make_directory(directory, owner_);
+  if (state == DirectoryState::absent) sync_directory(directory.parent_path());
   write_file_durably(directory / kMark, kMarkText);
-  roots_.push_back(directory);
+  roots_.push_back(resolved(directory));
 }
 
 fs::path DataDirectoryWriter::place(const std::string& path) const {
@@ -176,8 +217,9 @@ void DataDirectoryWriter::symlink(const std::string& path, const std::string& ta
     throw Error(Code::corrupt, "data directory", "a link that is no tablespace: " + path);
   }
   const auto mapped = options_.tablespaces.find(*oid);
-  const auto location =
-      mapped == options_.tablespaces.end() ? fs::path(target) : fs::absolute(mapped->second);
+  // Without a slash at its end, which would follow a link.
+  const auto location = without_slash(
+      mapped == options_.tablespaces.end() ? fs::path(target) : fs::absolute(mapped->second));
   while_doing(fmt::format("restoring tablespace {}", *oid), [&] { claim(location); });
   if (::symlink(location.c_str(), place(path).c_str()) != 0) throw_errno(place(path), "symlink");
 }

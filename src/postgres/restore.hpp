@@ -55,11 +55,12 @@ class DataFileWriter {
 
 // Writes a data directory. Takes a directory that is absent (its parent must exist), empty or
 // unfinished (emptied first); Error(refused) for another, and nothing is touched. The same for each
-// tablespace's directory. Modes are 0700 and 0600. A path that leaves the directory is
-// Error(corrupt). A crash leaves the state `unfinished`.
+// tablespace's directory, which must not be one that it writes to already, or lie above or in one.
+// A link to the data directory is followed, one to a tablespace's is refused. Modes are 0700 and
+// 0600. A path that leaves the directory is Error(corrupt). A crash leaves the state `unfinished`.
 class DataDirectoryWriter : public BackupSink {
  public:
-  DataDirectoryWriter(std::filesystem::path directory, WriterOptions options);
+  DataDirectoryWriter(const std::filesystem::path& directory, WriterOptions options);
 
   void begin_directory(const std::string& path, int mode) override;
   void symlink(const std::string& path, const std::string& target) override;
@@ -78,6 +79,7 @@ class DataDirectoryWriter : public BackupSink {
  private:
   std::filesystem::path place(const std::string& path) const;
   void claim(const std::filesystem::path& directory);
+  void refuse_overlap(const std::filesystem::path& directory, DirectoryState state) const;
 
   std::optional<Owner> owner_;  // before directory_, as claiming it needs it
   std::filesystem::path directory_;

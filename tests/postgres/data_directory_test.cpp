@@ -109,6 +109,74 @@ TEST_F(DataDirectory, PathsThatLeaveItAreRefused) {
   EXPECT_EQ(std::distance(fs::directory_iterator(outside_), {}), 1);
 }
 
+// What an earlier run left there is emptied: not while this one writes to it.
+TEST_F(DataDirectory, ATablespaceThatLiesInAnotherPlaceOfTheRestoreIsRefused) {
+  const auto tablespace = outside_ / "space";
+  fs::create_directories(data_);
+  fs::create_directory_symlink(dir_.path(), outside_.string() + "-link");
+  DataDirectoryWriter writer(data_, {});
+  writer.begin_directory("pg_tblspc", 0700);
+  put(writer, "written", "x");
+  fs::create_directory(outside_);
+  writer.symlink("pg_tblspc/1", tablespace.string());
+  writer.begin_directory("pg_tblspc/1/PG_15", 0700);
+  put(writer, "pg_tblspc/1/PG_15/1", "x");
+  const auto mark = read_file(data_ / "lifeboat-restore.unfinished").value();
+  std::ofstream(outside_ / "lifeboat-restore.unfinished") << mark;
+  put(writer, "sub", "x");
+  writer.begin_directory("base", 0700);
+  put(writer, "base/lifeboat-restore.unfinished", mark);
+  for (const auto& place :
+       {data_, tablespace, outside_, dir_.path(), data_ / "base", tablespace / "PG_15",
+        outside_ / "." / "space", fs::path(outside_.string() + "-link") / "data"}) {
+    EXPECT_EQ(code_of([&] { writer.symlink("pg_tblspc/2", place.string()); }), Code::refused)
+        << place;
+  }
+  EXPECT_EQ(read_file(data_ / "written"), "x");
+  EXPECT_EQ(read_file(tablespace / "PG_15/1"), "x");
+  // PostgreSQL allows it with a warning: nothing is there to be emptied.
+  writer.symlink("pg_tblspc/3", (data_ / "space").string());
+  EXPECT_TRUE(fs::exists(data_ / "space"));
+}
+
+TEST_F(DataDirectory, ItsOwnLinkIsFollowed) {
+  fs::create_directory(outside_);
+  fs::create_directory_symlink(outside_, data_);
+  {
+    DataDirectoryWriter writer(data_, {});
+    writer.begin_directory("base", 0700);
+    put(writer, "base/1", "x");
+    writer.finish();
+  }
+  EXPECT_TRUE(fs::is_symlink(data_));
+  EXPECT_EQ(read_file(outside_ / "base/1"), "x");
+}
+
+TEST_F(DataDirectory, OtherLinksAreRefused) {
+  fs::create_directory_symlink(outside_, data_);  // leads nowhere
+  try {
+    DataDirectoryWriter(data_, {});
+    ADD_FAILURE() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::refused) << error.what();
+    EXPECT_THAT(error.hint(), HasSubstr("put a directory in its place"));
+  }
+  const auto real = dir_.path() / "real";
+  DataDirectoryWriter writer(real, {});
+  writer.begin_directory("pg_tblspc", 0700);
+  fs::create_directory(outside_);
+  EXPECT_EQ(code_of([&] { writer.symlink("pg_tblspc/1", data_.string()); }), Code::refused);
+  EXPECT_EQ(code_of([&] { writer.symlink("pg_tblspc/1", data_.string() + "/"); }), Code::refused);
+  EXPECT_TRUE(fs::is_empty(outside_));
+}
+
+TEST_F(DataDirectory, ASlashAtItsEndIsNoMatter) {
+  DataDirectoryWriter writer(data_.string() + "/", {});
+  put(writer, "1", "x");
+  writer.finish();
+  EXPECT_EQ(read_file(data_ / "1"), "x");
+}
+
 TEST_F(DataDirectory, AFileOfAnotherLengthThanToldIsRefused) {
   DataDirectoryWriter writer(data_, {});
   writer.begin_file("a", ByteCount(3), 0600, Timestamp(0));
