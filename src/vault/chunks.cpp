@@ -84,11 +84,11 @@ struct Chunks::Impl {
   std::unordered_set<Digest, HashDigest> pending;  // in packs that are not durable yet
   std::vector<bool> used;                          // by put(), of each pack of the index
   std::set<std::string> used_before;               // the same, of an index loaded earlier
-  std::uint64_t index_look = 0;                    // that of `looks` which the index is of
+  std::uint64_t index_look = 0;  // that of `looks` which the index is of; 0: as it was loaded
   ChunkStats stats;
 
-  // So many times it was begun to look at which packs there are. Counted under the mutex, read
-  // without.
+  // So many times it was begun to look again at which packs there are. Counted under the mutex,
+  // read without.
   std::atomic<std::uint64_t> looks = 0;
   PackWriter writer;
   BufferPool contents{kBuffersKept, kUsual};
@@ -116,7 +116,7 @@ struct Chunks::Impl {
   }
 
   PackIndex& loaded() {
-    if (!index) load(++looks);
+    if (!index) load();
     return *index;
   }
 
@@ -133,12 +133,11 @@ struct Chunks::Impl {
     return out;
   }
 
-  void load(std::uint64_t look) {
+  void load() {
     used_before = used_packs();
     used.clear();
     index.reset();  // the memory of one, not of two
     index = std::make_shared<PackIndex>(PackIndex::load(vault, options.absent, Cancel()));
-    index_look = look;
     for (const auto& bad : index->unreadable()) {
       spdlog::warn("vault: {}; what it holds counts as missing, and a backup stores it anew",
                    bad.error.what());
@@ -491,12 +490,18 @@ struct Chunks::Impl {
     }
   }
 
-  // Unless somebody has since the one that is named.
+  // Unless somebody has since the one that is named. On a bad day a listing may lack a pack: the
+  // index is of one that the next one agrees with.
   void look_again(std::uint64_t since) {
     std::lock_guard lock(mutex);
     if (index_look != since) return;
     const auto look = ++looks;
-    if (!index || !index->is_current(vault, options.absent)) load(look);
+    bool load_it = !index || !index->was_given_all();
+    for (int left = kLooks; left > 0; --left) {
+      if (!load_it && index->is_current(vault, options.absent)) break;
+      load();
+      load_it = false;
+    }
     index_look = look;
   }
 };

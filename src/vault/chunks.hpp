@@ -49,10 +49,11 @@ struct ChunkStats {
 
 // Reads and writes chunks, in packs. Thread-safe. Knows what packs there are since its first use;
 // looks again when a chunk is missing: lists the packs, and reads all footers when there are others
-// than before. Once for all that were asked for at once. Memory: PackIndex, one and a half packs
-// (what is filled, what is written), HashQueue::kUnderWay of content on its way there, and what
-// compress_content() keeps for each of `threads`; what was fetched and not opened, and what was
-// opened and not taken. Its threads start when they are needed.
+// than before, until two listings agree. Once for all that were asked for at once. Memory:
+// PackIndex, one and a half packs (what is filled, what is written), HashQueue::kUnderWay of
+// content on its way there, and what compress_content() keeps for each of `threads`; what was
+// fetched and not opened, and what was opened and not taken. Its threads start when they are
+// needed.
 class Chunks {
  public:
   explicit Chunks(Vault vault, ChunkOptions options = {});

@@ -118,13 +118,15 @@ PackIndex PackIndex::load_once(const Vault& vault, const std::set<std::string>& 
   return out;
 }
 
+bool PackIndex::was_given_all() const {
+  return std::all_of(unreadable_.begin(), unreadable_.end(),
+                     [](const Unreadable& pack) { return is_damage(pack.error.code()); });
+}
+
 bool PackIndex::is_current(const Vault& vault, const std::set<std::string>& absent) const {
   std::vector<std::pair<std::string_view, ByteCount>> known, there;
   for (const auto& pack : packs_) known.emplace_back(pack.name, pack.size);
-  for (const auto& pack : unreadable_) {
-    if (!is_damage(pack.error.code())) return false;
-    known.emplace_back(pack.name, pack.size);
-  }
+  for (const auto& pack : unreadable_) known.emplace_back(pack.name, pack.size);
   std::sort(known.begin(), known.end());
   const auto listed = list_but(vault, absent);
   for (const auto& pack : listed) there.emplace_back(pack.name, pack.size);

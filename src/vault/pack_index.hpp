@@ -48,8 +48,9 @@ class PackIndex {
   static PackIndex load(const Vault& vault, const std::set<std::string>& absent,
                         const Cancel& cancel);
 
-  // Lists the packs. True: load() would give the same again, as far as that tells; not of one with
-  // packs that could not be had.
+  // False: of some pack it is not known what it holds, and it may be had now.
+  bool was_given_all() const;
+  // Lists the packs: whether it is of those.
   bool is_current(const Vault& vault, const std::set<std::string>& absent) const;
 
   const std::vector<PackInfo>& packs() const { return packs_; }  // as loaded: in order of names
