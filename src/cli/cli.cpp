@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -45,6 +46,19 @@ int status_of_error(const Error& error, bool wal_fetch) {
   return wal_fetch ? kWalFetchFailed : exit_code(error.code());
 }
 
+// The parser misses a verb before it looks at the words that it does not know.
+Error usage_error(const CLI::App& app, const CLI::ParseError& refused) {
+  const auto unknown = app.remaining();
+  const bool no_verb =
+      dynamic_cast<const CLI::RequiredError*>(&refused) != nullptr && app.get_subcommands().empty();
+  if (!no_verb) {
+    return Error(Code::usage, "", refused.what(), "lifeboat --help, or lifeboat VERB --help");
+  }
+  return Error(Code::usage, "",
+               unknown.empty() ? "which verb?" : "there is no verb '" + unknown.front() + "'",
+               "lifeboat --help lists them; `lifeboat status` only looks");
+}
+
 int run_verb(const Invocation& invocation, bool wal_fetch) {
   const bool json = invocation.globals.json;
   try {
@@ -52,6 +66,10 @@ int run_verb(const Invocation& invocation, bool wal_fetch) {
     finish_stdout();
     return status;
   } catch (const Error& error) {
+    print_error(error, json ? std::optional(invocation.form) : std::nullopt);
+    return status_of_error(error, wal_fetch);
+  } catch (const std::filesystem::filesystem_error& refused) {
+    const auto error = system_error(refused.code().value(), refused.path1().string(), "no access");
     print_error(error, json ? std::optional(invocation.form) : std::nullopt);
     return status_of_error(error, wal_fetch);
   } catch (const std::exception& unexpected) {
@@ -79,7 +97,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& refused) {
     if (refused.get_exit_code() == 0) return app.exit(refused);  // --help, --version
-    Error error(Code::usage, "", refused.what(), "lifeboat --help, or lifeboat VERB --help");
+    const auto error = usage_error(app, refused);
     print_error(error,
                 mentions(argc, argv, "--json") ? std::optional(Form::document) : std::nullopt);
     return status_of_error(error, wal_fetch);

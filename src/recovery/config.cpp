@@ -359,6 +359,10 @@ VerifyConfig verify_section(Section s) {
   if (s.has("sample")) {
     c.sample = vault::parse_share(s.text("sample"));
     if (!c.sample) s.fail_at("sample", "'sample' must be a share of the data, such as 5%");
+    if (c.every == Millis(0)) {
+      s.fail_at("sample",
+                "'sample' says how much `run` reads, and 'every: never' that it does not");
+    }
   }
   s.finish();
   return c;
@@ -471,6 +475,11 @@ void require_server(const Config& c) {
 
 Config load_config(const fs::path& file) {
   auto absolute = fs::absolute(file);
+  std::error_code unreadable;  // read_file() says it better
+  if (fs::is_directory(absolute, unreadable)) {
+    throw Error(Code::config, absolute.string(), "is a directory",
+                "name the file in it: --config " + (absolute / "lifeboat.yaml").string());
+  }
   auto content = read_file(absolute, ByteCount(1 << 20));
   if (!content) {
     throw Error(Code::config, absolute.string(), "does not exist",

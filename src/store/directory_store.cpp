@@ -149,6 +149,10 @@ DirectoryStore::DirectoryStore(std::filesystem::path directory) : directory_(std
                 "look whether the disk is mounted and the path is right; for a new vault make it "
                 "with lifeboat init");
   }
+  if (fd < 0 && errno == ENOTDIR) {
+    throw Error(Code::refused, describe(), "is a file, or lies below one",
+                "name a directory as `vault` in lifeboat.yaml: one of its own");
+  }
   if (fd < 0) throw system_error(errno, describe(), "cannot open");
   root_ = Fd(fd);
 }

@@ -102,6 +102,13 @@ class CommandLine(WithFolder):
                 ended = self.assert_error(self.lifeboat.run(*words), harness.USAGE, "  next: ")
                 self.assertEqual(ended.out, "")
 
+    def test_a_verb_that_is_none_is_named(self):
+        for words in (["frob"], ["frob", "--json"], ["--quiet", "frob", "x"]):
+            with self.subTest(words=words):
+                ended = self.lifeboat.run(*words)
+                self.assert_error(ended, harness.USAGE, "no verb 'frob'", "lifeboat --help")
+        self.assert_error(self.lifeboat.run(config=False), harness.USAGE, "which verb?")
+
     def test_words_that_are_wrong_by_meaning(self):
         self.make_vault()
         for words, named in (
@@ -242,6 +249,27 @@ class Config(WithFolder):
                     self.lifeboat.run("points"), harness.USAGE, where, "  next: ", *words
                 )
                 self.assertEqual(ended.out, "")
+
+    def test_a_directory_in_the_place_of_a_file(self):
+        for words in (["points"], ["init"]):
+            ended = Lifeboat(self.folder, self.folder).run(*words)
+            self.assert_error(ended, harness.USAGE, "is a directory", f"{self.folder}/lifeboat.yaml")
+
+    def test_a_file_in_the_place_of_a_directory(self):
+        self.write()
+        self.lifeboat.vault_path().write_text("in the way")
+        for words in (["points"], ["init"], ["backup"]):
+            ended = self.lifeboat.run(*words)
+            self.assert_error(ended, harness.REFUSED, "is a file", "  next: name a directory")
+        self.assertEqual(self.lifeboat.vault_path().read_text(), "in the way")
+
+    def test_a_state_folder_that_cannot_be_made(self):
+        self.make_vault()
+        self.write(GOOD + "state: /proc/lifeboat\n")
+        ended = self.lifeboat.run("backup")
+        self.assertNotIn("unexpected", ended.err)
+        self.assertIn("/proc/lifeboat", ended.err)
+        self.assertIn("  next: ", ended.err)
 
     def test_which_file(self):
         self.write("nonsense: 1\n")

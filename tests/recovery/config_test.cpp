@@ -182,7 +182,8 @@ TEST(Config, Verify) {
   EXPECT_EQ(read("verify: {every: never}\n").every, Millis(0));
   EXPECT_EQ(read("verify: {every: 6h, sample: 2.5%}\n").every, std::chrono::hours(6));
   EXPECT_EQ(read("verify: {sample: 2.5%}\n").sample, vault::Share(25'000));
-  for (const char* wrong : {"{sample: 5}", "{sample: 0%}", "{every: 1}", "{data: true}"}) {
+  for (const char* wrong : {"{sample: 5}", "{sample: 0%}", "{every: 1}", "{data: true}",
+                            "{every: never, sample: 5%}"}) {
     EXPECT_THROW(read(std::string("verify: ") + wrong + "\n"), Error) << wrong;
   }
 }
