@@ -87,8 +87,9 @@ std::set<std::string> needed_by(const Vault& vault, const Chunks& chunks,
     }
   }
   names.insert("vault");
-  vault.store().list(std::string(kKeyPrefix),
-                     [&](const store::ObjectInfo& info) { names.insert(info.name); });
+  for (auto& name : store::list_twice(vault.store(), std::string(kKeyPrefix))) {
+    names.insert(std::move(name));
+  }
   return names;
 }
 

@@ -201,8 +201,7 @@ std::vector<ListedPoint> list_points(const Vault& vault) {
 }
 
 AllPoints list_all_points(const Vault& vault) {
-  std::vector<std::string> names;
-  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) { names.push_back(info.name); });
+  const auto names = store::list_twice(vault.store(), kPrefix);
   auto listed = for_all<Listed>(vault.store(), kReadAtOnce, names, Cancel(),
                                 [&](const std::string& name) { return look_at(vault, name); });
   AllPoints out;

@@ -28,12 +28,9 @@ ListedProof read_one(const Vault& vault, const std::string& id, std::string obje
 }
 
 std::vector<ListedProof> list_once(const Vault& vault, bool& gone) {
-  std::vector<std::string> ids;
-  vault.store().list(kPrefix, [&](const store::ObjectInfo& info) {
-    ids.push_back(info.name.substr(kPrefix.size()));
-  });
   std::vector<ListedProof> out;
-  for (const auto& id : ids) {
+  for (const auto& name : store::list_twice(vault.store(), kPrefix)) {
+    const auto id = name.substr(kPrefix.size());
     auto object = vault.store().get(proof_name(id));
     gone = gone || !object;
     if (object) out.push_back(read_one(vault, id, std::move(*object)));

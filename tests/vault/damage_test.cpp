@@ -206,12 +206,14 @@ TEST_P(DamageTest, ANewerVersionOfEveryObjectIsNamedAndNeitherGoodNorBad) {
       EXPECT_TRUE(report.good()) << report.damages.at(0).problem;
       EXPECT_FALSE(report.stopped);
       EXPECT_TRUE(report.damaged.empty());
-      ASSERT_EQ(report.unread.size(), 1u) << ::testing::PrintToString(report.unread);
-      const auto& told = report.unread[0];
-      EXPECT_NE(told.find(info.name + ": written by a newer Lifeboat: format 2; this one reads 1"),
-                std::string::npos)
-          << told;
-      EXPECT_NE(told.find("install the Lifeboat that wrote it"), std::string::npos) << told;
+      EXPECT_FALSE(report.unread.empty());
+      for (const auto& told : report.unread) {  // of a pack also what was looked for in it
+        EXPECT_NE(
+            told.find(info.name + ": written by a newer Lifeboat: format 2; this one reads 1"),
+            std::string::npos)
+            << told;
+        EXPECT_NE(told.find("install the Lifeboat that wrote it"), std::string::npos) << told;
+      }
       ASSERT_EQ(report.results.size(), 1u);
       EXPECT_EQ(report.results[0].verdict == Verdict::could_not_verify,
                 needed.contains(info.name.substr(0, info.name.find('/'))));
