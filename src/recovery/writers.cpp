@@ -123,10 +123,12 @@ void warn_of_single_writer(const Context& c, store::ObjectStore& store) {
     if (found.several_writers()) return;
     why = "does not keep several writers apart (" + found.what + ")";
   } catch (const Error& error) {
-    if (error.code() != Code::denied) throw;
+    if (error.code() != Code::denied && error.code() != Code::no_space) throw;
     why =
         fmt::format("could not be asked whether it keeps several writers apart ({})", error.what());
-    hint = "`lifeboat check`, by who may write `capabilities` and below `probe/`, asks it";
+    hint = error.code() == Code::no_space
+               ? "`lifeboat check` asks it, once there is space"
+               : "`lifeboat check`, by who may write `capabilities` and below `probe/`, asks it";
   }
   if (c.config.kafka && !c.config.kafka->archiver_group.empty()) {
     throw Error(Code::refused, c.config.vault.shown(),

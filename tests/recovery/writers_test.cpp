@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "restore_fixture.hpp"
 #include "store/forwarding_store.hpp"
 #include "store/memory_store.hpp"
@@ -14,16 +16,16 @@ class Moody : public store::ForwardingStore {
  public:
   using ForwardingStore::ForwardingStore;
   bool well = true;
-  bool may_write = true;
+  std::optional<Code> takes_nothing;
   int conditions = 0;
 
   void put(const std::string& name, std::string_view bytes) override {
-    if (!may_write) throw Error(Code::denied, name, "may not be written");
+    if (takes_nothing) throw Error(*takes_nothing, name, "is not written");
     ForwardingStore::put(name, bytes);
   }
   store::PutResult put_if_absent(const std::string& name, std::string_view bytes) override {
     ++conditions;
-    if (!may_write) throw Error(Code::denied, name, "may not be written");
+    if (takes_nothing) throw Error(*takes_nothing, name, "is not written");
     if (well) return ForwardingStore::put_if_absent(name, bytes);
     put(name, bytes);
     return store::PutResult::written;
@@ -100,12 +102,14 @@ TEST_F(Writers, ANoOfAnotherMachineMeanwhileStands) {
   EXPECT_FALSE(several());
 }
 
-TEST_F(Writers, WhoMayNotAskIsASingleWriter) {
-  store.may_write = false;
-  warn();
-  EXPECT_EQ(notes.all().size(), 1u);
-  EXPECT_NE(notes.all().at(0).find("SINGLE WRITER"), std::string::npos);
-  EXPECT_NE(notes.all().at(0).find("may not be written"), std::string::npos);
+TEST_F(Writers, WhoCannotAskIsASingleWriter) {
+  for (const auto code : {Code::no_space, Code::denied}) {
+    store.takes_nothing = code;
+    warn();
+    EXPECT_NE(notes.all().back().find("SINGLE WRITER"), std::string::npos);
+    EXPECT_NE(notes.all().back().find("is not written"), std::string::npos);
+  }
+  EXPECT_EQ(notes.all().size(), 2u);
   config.kafka.emplace().archiver_group = "archivers";
   try {
     warn();
