@@ -42,7 +42,7 @@ class DamagedPack(unittest.TestCase):
         self.assertTrue(damage["hits"])
         self.assertIn("lifeboat backup", damage["next"])
         # The list of the point's files lay in it: what the point needs is not known.
-        refused = self.run_verb("prune", "--wait", code=1)
+        refused = self.run_verb("prune", "--wait", code=harness.CORRUPT)
         self.assertIn(f"prune --drop {first}", refused.err)
 
         second = self.run_verb("backup", "--json").events()[-1]["point"]
