@@ -65,6 +65,17 @@ nlohmann::json definitions(const SchemaGraph& graph) {
   return json;
 }
 
+void expect_sums(Client& client, std::uint64_t expected) {
+  for (const char* sums : {"s", "inner_mv", "slow", "from_kafka"}) {
+    nlohmann::json sum;
+    EXPECT_TRUE(eventually([&] {
+      sum = client.row("SELECT sum(n) AS n FROM comeback." + std::string(sums)).at("n");
+      return sum == expected;
+    })) << sums
+        << ": " << sum << " of " << expected;
+  }
+}
+
 TEST_F(RealRestore, EverythingComesBackInOrderAndConsumptionGoesOn) {
   const auto p = create_pipeline(client_, kafka_, "comeback", 0);
   client_.execute("CREATE VIEW comeback.z_view AS SELECT id FROM comeback.e");
@@ -127,14 +138,7 @@ TEST_F(RealRestore, EverythingComesBackInOrderAndConsumptionGoesOn) {
   }
   EXPECT_TRUE(eventually([&] { return count_rows(client_, p.table("e")) >= expected; }));
   EXPECT_EQ(count_rows(client_, p.table("e")), expected);
-  for (const char* sums : {"s", "inner_mv", "slow", "from_kafka"}) {
-    nlohmann::json sum;
-    EXPECT_TRUE(eventually([&] {
-      sum = client_.row("SELECT sum(n) AS n FROM comeback." + std::string(sums)).at("n");
-      return sum == expected;
-    })) << sums
-        << ": " << sum << " of " << expected;
-  }
+  expect_sums(client_, expected);
   drop_databases(client_, {p.database});
   remove_backup(place_, cut.backup_id);
 }
