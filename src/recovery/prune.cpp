@@ -33,6 +33,16 @@ RetentionConfig retention_of(const Context& c, const vault::Vault& vault,
               "(`lifeboat init --print` shows all of it), or name points: --drop POINT");
 }
 
+// To ask takes space, and to delete none: on a full disk nothing is known of the store then, and
+// conditions are asked for all the same.
+void ask_if_there_is_space(const Context& c, store::ObjectStore& store) {
+  try {
+    ask_writers(c, store, Ask::when_unknown);
+  } catch (const Error& error) {
+    if (error.code() != Code::no_space) throw;
+  }
+}
+
 // A BACKUP is named by its point, so no other point has it.
 std::vector<std::string> outside_of(const vault::RecoveryPoint& point) {
   if (!point.stores.contains("clickhouse")) return {};
@@ -159,7 +169,7 @@ constexpr Millis kAgain{1000};
 
 PruneResult prune(const Context& c, const vault::Vault& vault, const PruneRequest& request) {
   auto options = options_of(c, vault, request);
-  if (!request.dry_run) ask_writers(c, vault.store(), Ask::when_unknown);
+  if (!request.dry_run) ask_if_there_is_space(c, vault.store());
   PruneResult result{vault::prune(vault, options, c.clock, c.random, c.cancel)};
   auto& report = result.report;
   options.only_finish = true;

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "recovery/prune.hpp"
 #include "restore_fixture.hpp"
 #include "store/forwarding_store.hpp"
 #include "store/memory_store.hpp"
@@ -117,6 +118,16 @@ TEST_F(Writers, WhoCannotAskIsASingleWriter) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::refused);
   }
+}
+
+TEST_F(Writers, PruneAsksThemNothingThatNeedsSpaceOnAFullDisk) {
+  vault::Vault::create(memory, Clock::real(), random);
+  config.retention.emplace();
+  const auto vault = vault::Vault::open(store);
+  store.takes_nothing = Code::no_space;
+  EXPECT_TRUE(prune(context, vault, {}).report.problems.empty());
+  store.takes_nothing = Code::denied;
+  EXPECT_THROW(prune(context, vault, {}), Error);
 }
 
 TEST_F(Writers, WhoLooksIsTold) {
