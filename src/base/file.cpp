@@ -61,6 +61,11 @@ void sync_file(int fd, const std::string& subject) {
   if (::fsync(fd) != 0) throw system_error(errno, subject, "cannot fsync");
 }
 
+std::filesystem::path without_slash(const std::filesystem::path& path) {
+  auto out = path.lexically_normal();
+  return out.has_filename() ? out : out.parent_path();
+}
+
 void sync_directory(const std::filesystem::path& directory) {
   Fd fd = open_file(directory, O_RDONLY | O_DIRECTORY);
   sync_file(fd.get(), directory.string());

@@ -26,6 +26,9 @@ class Fd {
   int fd_ = -1;
 };
 
+// Without a slash at its end, and else as short: "/a/c" of "/a/b/../c/". Looks at no file.
+std::filesystem::path without_slash(const std::filesystem::path& path);
+
 // All throw system_error() with the path as subject.
 Fd open_file(const std::filesystem::path& path, int flags, int mode = 0600);
 void write_all(int fd, std::string_view bytes, const std::string& subject);

@@ -60,23 +60,21 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& refused) {
 }
 
 int run_verb(const Invocation& invocation, bool wal_fetch) {
-  const bool json = invocation.globals.json;
+  const auto failed = [&](const Error& error) {
+    print_error(error, invocation.globals.json ? std::optional(invocation.form) : std::nullopt);
+    return status_of_error(error, wal_fetch);
+  };
   try {
     int status = invocation.action();
     finish_stdout();
     return status;
   } catch (const Error& error) {
-    print_error(error, json ? std::optional(invocation.form) : std::nullopt);
-    return status_of_error(error, wal_fetch);
+    return failed(error);
   } catch (const std::filesystem::filesystem_error& refused) {
-    const auto error = system_error(refused.code().value(), refused.path1().string(), "no access");
-    print_error(error, json ? std::optional(invocation.form) : std::nullopt);
-    return status_of_error(error, wal_fetch);
+    return failed(system_error(refused.code().value(), refused.path1().string(), "no access"));
   } catch (const std::exception& unexpected) {
-    Error error(Code::failed, "lifeboat", std::string("unexpected: ") + unexpected.what(),
-                "this is a fault in Lifeboat: please report it with the command");
-    print_error(error, json ? std::optional(invocation.form) : std::nullopt);
-    return status_of_error(error, wal_fetch);
+    return failed(Error(Code::failed, "lifeboat", std::string("unexpected: ") + unexpected.what(),
+                        "this is a fault in Lifeboat: please report it with the command"));
   }
 }
 

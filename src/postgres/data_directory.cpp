@@ -49,11 +49,6 @@ void make_directory(const fs::path& path, const std::optional<Owner>& owner) {
   if (::fchmod(fd.get(), 0700) != 0) throw_errno(path, "chmod");
 }
 
-fs::path without_slash(const fs::path& path) {
-  auto out = path.lexically_normal();
-  return out.has_filename() ? out : out.parent_path();
-}
-
 // Without links and a slash at its end, as far as it is there.
 fs::path resolved(const fs::path& path) {
   std::error_code error;

@@ -89,9 +89,7 @@ class Section {
   }
   fs::path path(const std::string& key, const fs::path& fallback = {}) {
     fs::path p = has(key) ? fs::path(text(key)) : fallback;
-    if (p.empty()) return p;
-    p = (file_.parent_path() / p).lexically_normal();  // an absolute one stays
-    return p.has_filename() ? p : p.parent_path();
+    return p.empty() ? p : without_slash(file_.parent_path() / p);  // an absolute one stays
   }
   std::optional<Section> section(const std::string& key) {
     auto value = take(key);

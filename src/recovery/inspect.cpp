@@ -349,17 +349,17 @@ nlohmann::json archivers_of(const Context& c) {
 }  // namespace
 
 nlohmann::json status_of(const Context& c, const vault::Vault& vault) {
+  const auto single = single_writer(vault.store());
   nlohmann::json out = {{"vault",
                          {{"id", vault.id()},
                           {"path", c.config.vault.shown()},
                           {"encrypted", vault.encrypted()},
                           {"opened_by", vault.opened_by()},
-                          {"single_writer", nullptr}}},
+                          {"single_writer", single ? nlohmann::json(*single) : nlohmann::json()}}},
                         {"now", to_string(c.clock.now())},
                         {"stores", nlohmann::json::object()},
                         {"logs", nlohmann::json::array()},
                         {"gaps", nlohmann::json::array()}};
-  if (const auto why = single_writer(vault.store())) out["vault"]["single_writer"] = *why;
   auto ends = source_ends(c, out["stores"]);
   if (c.config.kafka && !c.config.kafka->archiver_group.empty()) out["archivers"] = archivers_of(c);
   auto logbook = vault::Logbook::load(vault);

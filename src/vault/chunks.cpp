@@ -24,7 +24,7 @@ Error missing(const Digest& digest, const std::vector<PackIndex::Unreadable>& un
   const auto subject = "chunk " + digest.hex();
   // Not missing for certain, when it may lie where nobody could look.
   for (const auto& one : unreadable) {
-    if (is_damage(one.error.code()) && one.error.code() != Code::unsupported) continue;
+    if (is_known_damage(one.error.code())) continue;
     return Error(one.error.code(), subject,
                  fmt::format("is in no pack that could be read, and {} could not: {}", one.name,
                              one.error.what()),

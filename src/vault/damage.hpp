@@ -10,6 +10,11 @@ inline bool is_damage(Code code) {
          code == Code::failed;
 }
 
+// The same, known for sure: what a newer Lifeboat wrote may be whole.
+inline bool is_known_damage(Code code) {
+  return is_damage(code) && code != Code::unsupported;
+}
+
 // The store did not answer, after all tries.
 inline bool is_away(Code code) {
   return code == Code::unavailable || code == Code::timeout;

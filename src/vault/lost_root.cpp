@@ -130,7 +130,7 @@ void recover_encrypted(store::ObjectStore& store, const KeyMaterial& key,
     if (!vault_key) continue;
     const Sealing sealing(std::move(*vault_key), id);
     if (!any_opens(store, &sealing, samples)) continue;
-    return Vault::write_root(store, {id, created, true, ""}, &sealing);
+    return Vault::write_root(store, id, created, &sealing);
   }
   if (vaults.empty()) {
     throw Error(
@@ -156,7 +156,7 @@ void recover_plain(store::ObjectStore& store, Clock& clock, Random& random,
     throw Error(Code::corrupt, store.describe(), "holds nothing that can be read as a vault's",
                 "copy the whole vault back from a replica");
   }
-  Vault::write_root(store, {random.hex(32), clock.now(), false, ""}, nullptr);
+  Vault::write_root(store, random.hex(32), clock.now(), nullptr);
 }
 
 }  // namespace

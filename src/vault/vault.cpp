@@ -17,8 +17,8 @@ const std::string kCipher = "AES-256-GCM";
 }
 
 // What the check of an encrypted vault's root is made of.
-std::string checked_part(const Vault::Root& root) {
-  return root.id + " " + to_string(root.created) + " " + kCipher;
+std::string checked_part(const std::string& id, Timestamp created) {
+  return id + " " + to_string(created) + " " + kCipher;
 }
 
 Error encrypted_without_key(store::ObjectStore& store) {
@@ -39,7 +39,7 @@ Error plain_with_key(store::ObjectStore& store, const KeyMaterial& key) {
 
 Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random) {
   require_root_not_lost(store);
-  write_root(store, {random.hex(32), clock.now(), false, ""}, nullptr);
+  write_root(store, random.hex(32), clock.now(), nullptr);
   return open(store);
 }
 
@@ -47,11 +47,12 @@ Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random) {
 Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
                     const KeyMaterial& first, const std::string& label, const ScryptCost& cost) {
   require_root_not_lost(store);
-  Root root{random.hex(32), clock.now(), true, ""};
-  Sealing sealing(random_key(), root.id);
+  const auto id = random.hex(32);
+  const auto created = clock.now();
+  Sealing sealing(random_key(), id);
   auto key = add_key(store, sealing, first, label, clock, cost);
   try {
-    write_root(store, root, &sealing);
+    write_root(store, id, created, &sealing);
   } catch (const Error& error) {
     if (error.code() == Code::refused) store.remove(std::string(kKeyPrefix) + key.id);
     throw;
@@ -59,17 +60,16 @@ Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
   return open(store, &first);
 }
 
-void Vault::write_root(store::ObjectStore& store, Root root, const Sealing* sealing) {
-  root.encrypted = sealing != nullptr;
-  if (root.encrypted) root.check = sealing->root_check(checked_part(root)).hex();
-  nlohmann::json json = {{"id", root.id}, {"created", to_string(root.created)}};
-  if (root.encrypted) {
+void Vault::write_root(store::ObjectStore& store, const std::string& id, Timestamp created,
+                       const Sealing* sealing) {
+  nlohmann::json json = {{"id", id}, {"created", to_string(created)}};
+  if (sealing != nullptr) {
     json["cipher"] = kCipher;
-    json["check"] = root.check;
+    json["check"] = sealing->root_check(checked_part(id, created)).hex();
   }
   store.put_if_absent(kRootName, frame(ObjectType::root, kRootName, dump_json(json, kRootName)));
   auto found = read_root(store);  // an answer that was lost: it may be ours all the same
-  if (found.id == root.id) return;
+  if (found.id == id) return;
   throw Error(Code::refused, store.describe(),
               "holds a vault already, of " + to_string(found.created) + ", id " + found.id,
               "use it as it is, or give another place for a new one");
@@ -108,7 +108,8 @@ Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
   if (key == nullptr) throw encrypted_without_key(store);
   auto unlocked = unlock(store, root.id, *key);
   auto sealing = std::make_shared<const Sealing>(std::move(unlocked.vault_key), root.id);
-  if (!equal_in_constant_time(sealing->root_check(checked_part(root)).hex(), root.check)) {
+  if (!equal_in_constant_time(sealing->root_check(checked_part(root.id, root.created)).hex(),
+                              root.check)) {
     if (key->kind == KeyMaterial::Kind::vault_key) {
       throw Error(Code::denied, store.describe(), key->from + " is that of another vault",
                   "the sheet says of which; this one is " + root.id);

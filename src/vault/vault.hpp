@@ -44,9 +44,10 @@ class Vault {
     friend bool operator==(const Root&, const Root&) = default;
   };
   static Root read_root(store::ObjectStore& store);
-  // Makes a vault of a store: writes the root if absent, with the check of an encrypted one's key.
-  // Error(refused) when another one is there.
-  static void write_root(store::ObjectStore& store, Root root, const Sealing* sealing);
+  // Makes a vault of a store: writes the root if absent; with a key, as that of an encrypted vault,
+  // with the check of the key. Error(refused) when another one is there.
+  static void write_root(store::ObjectStore& store, const std::string& id, Timestamp created,
+                         const Sealing* sealing);
 
   const Root& root() const { return root_; }
   const std::string& id() const { return root_.id; }

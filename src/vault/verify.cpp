@@ -72,11 +72,6 @@ class Verifier {
     return !options_.point || *options_.point == point;
   }
 
-  // Known to be damaged: what a newer Lifeboat wrote may be whole.
-  static bool is_bad(const Error& error) {
-    return is_damage(error.code()) && error.code() != Code::unsupported;
-  }
-
   // Neither good nor bad. Throws when it is not this object, but the store.
   void note_unread(const Error& error) {
     if (error.code() == Code::cancelled) throw error;
@@ -98,7 +93,7 @@ class Verifier {
       return true;
     } catch (const Error& error) {
       if (!point.empty()) not_walked_.insert(point);
-      if (is_bad(error)) {
+      if (is_known_damage(error.code())) {
         damages_.add(name, kind, error, point, hit);
         return false;
       }
@@ -197,7 +192,7 @@ class Verifier {
 
   // What it holds is not known. What is found nowhere else is taken to lie there.
   void bad_footer(const PackIndex::Unreadable& bad) {
-    if (!is_bad(bad.error)) {
+    if (!is_known_damage(bad.error.code())) {
       unread_packs_.push_back(bad.name);
       return note_unread(bad.error);
     }
@@ -216,10 +211,10 @@ class Verifier {
         walk.snapshot(point.id, id,
                       [&](const ChunkRef& ref, const ChunkUse& use) { need(ref, name, use); });
       });
-      if (walk.damaged_list()) not_walked_.insert(point.id);
       // What is wrong with a page of the list is its pack's damage.
       if (const auto& error = walk.damaged_list()) {
-        if (!is_bad(*error)) {
+        not_walked_.insert(point.id);
+        if (!is_known_damage(error->code())) {
           at_risk_.emplace(point.id, error->what());
           note_unread(*error);
           continue;
@@ -335,7 +330,7 @@ class Verifier {
     }
     for (const auto& bad : logbook_->damaged()) {
       if (bad.object.starts_with(kPrunedPrefix)) continue;  // named by check_pruned()
-      if (!is_bad(bad.error)) {                             // a summary: the footers tell the same
+      if (!is_known_damage(bad.error.code())) {             // a summary: the footers tell the same
         note_unread(bad.error);
         continue;
       }
@@ -506,7 +501,7 @@ class Verifier {
       }
       return;
     }
-    if (!is_bad(*check.error)) {
+    if (!is_known_damage(check.error->code())) {
       all_at_risk_ = true;
       return note_unread(*check.error);
     }
@@ -543,8 +538,10 @@ class Verifier {
     for (const auto& [name, extent] : bad_extents_) {
       if (!logbook_ || logbook_->held_elsewhere(extent, report_.damaged)) continue;
       for (const auto& listed : points_) {
-        if (!listed.point) damages_.may_hit(name, listed.id);
-        if (!listed.point) continue;
+        if (!listed.point) {
+          damages_.may_hit(name, listed.id);
+          continue;
+        }
         for (const auto& start : logs_of(*listed.point)) {
           if (base_of(extent.log) != start.log ||
               !meets(needed_of(start, extent.log), {extent.base, extent.next})) {
