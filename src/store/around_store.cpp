@@ -1,5 +1,7 @@
 #include "store/around_store.hpp"
 
+#include <utility>
+
 namespace lifeboat::store {
 namespace {
 
@@ -43,12 +45,12 @@ std::optional<std::string> AroundStore::get(const std::string& name) {
   return out;
 }
 
-std::optional<std::string> AroundStore::get_range(const std::string& name, ByteCount offset,
-                                                  ByteCount length) {
+std::optional<std::string> AroundStore::get_range_in(std::string room, const std::string& name,
+                                                     ByteCount offset, ByteCount length) {
   std::optional<std::string> out;
   Call call{Op::get_range, name, {}, {}};
   around(call, {.bytes = &out, .result = nullptr, .listing = nullptr}, [&] {
-    out = inner().get_range(name, offset, length);
+    out = inner().get_range_in(std::exchange(room, ""), name, offset, length);
     call.received = size_of(out);
   });
   return out;

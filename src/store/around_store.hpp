@@ -29,7 +29,11 @@ class AroundStore : public ForwardingStore {
 
   std::optional<std::string> get(const std::string& name) final;
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
-                                       ByteCount length) final;
+                                       ByteCount length) final {
+    return get_range_in({}, name, offset, length);
+  }
+  std::optional<std::string> get_range_in(std::string room, const std::string& name,
+                                          ByteCount offset, ByteCount length) final;
   void put(const std::string& name, std::string_view bytes) final;
   PutResult put_if_absent(const std::string& name, std::string_view bytes) final {
     return put_parts_if_absent(name, {bytes});

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/buffer_pool.hpp"
@@ -46,19 +47,24 @@ bool is_symlink(int directory, const char* name) {
   throw Error(Code::refused, subject, what, "remove it: the vault has only files and directories");
 }
 
-std::string read_range(int fd, std::uint64_t offset, std::uint64_t length,
+// Into what `out` has, as far as it goes.
+std::string read_range(int fd, std::uint64_t offset, std::uint64_t length, std::string out,
                        const std::string& subject) {
   constexpr std::uint64_t at_once = 256u << 10;  // the zeros it overwrites are in the cache still
-  std::string out;
-  out.reserve(length);
-  ask_for_huge_pages(out);
-  while (out.size() < length) {
-    const auto begin = out.size(), want = std::min(at_once, length - begin);
-    out.resize(begin + want);
-    const auto got = read_at(fd, offset + begin, out.data() + begin, want, subject);
-    out.resize(begin + got);
+  if (out.capacity() < length) {
+    out = std::string();
+    out.reserve(length);
+    ask_for_huge_pages(out);
+  }
+  std::uint64_t done = 0;
+  while (done < length) {
+    const auto want = std::min(at_once, length - done);
+    out.resize(std::max<std::size_t>(out.size(), done + want));
+    const auto got = read_at(fd, offset + done, out.data() + done, want, subject);
+    done += got;
     if (got < want) break;
   }
+  out.resize(done);
   return out;
 }
 
@@ -229,8 +235,8 @@ std::optional<std::string> DirectoryStore::get(const std::string& name) {
   return get_range(name, ByteCount(0), ByteCount(kMaxObject));
 }
 
-std::optional<std::string> DirectoryStore::get_range(const std::string& name, ByteCount offset,
-                                                     ByteCount length) {
+std::optional<std::string> DirectoryStore::get_range_in(std::string room, const std::string& name,
+                                                        ByteCount offset, ByteCount length) {
   auto place = find(name);
   if (!place) return std::nullopt;
   Fd fd = open_object(*place);
@@ -238,7 +244,7 @@ std::optional<std::string> DirectoryStore::get_range(const std::string& name, By
   auto size = static_cast<std::uint64_t>(stat_of(fd.get(), place->subject).st_size);
   if (offset.value >= size) return std::string();
   return read_range(fd.get(), offset.value, std::min(length.value, size - offset.value),
-                    place->subject);
+                    std::move(room), place->subject);
 }
 
 std::optional<ObjectInfo> DirectoryStore::stat(const std::string& name) {

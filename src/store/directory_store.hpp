@@ -29,7 +29,11 @@ class DirectoryStore : public ObjectStore {
 
   std::optional<std::string> get(const std::string& name) override;
   std::optional<std::string> get_range(const std::string& name, ByteCount offset,
-                                       ByteCount length) override;
+                                       ByteCount length) override {
+    return get_range_in({}, name, offset, length);
+  }
+  std::optional<std::string> get_range_in(std::string room, const std::string& name,
+                                          ByteCount offset, ByteCount length) override;
   void put(const std::string& name, std::string_view bytes) override;
   PutResult put_if_absent(const std::string& name, std::string_view bytes) override {
     return put_parts_if_absent(name, {bytes});

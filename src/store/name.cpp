@@ -58,6 +58,11 @@ bool ObjectStore::lock_until(const std::string& name, Timestamp) {
               "take object_lock out of lifeboat.yaml, or use a bucket that has Object Lock");
 }
 
+std::optional<std::string> ObjectStore::get_range_in(std::string, const std::string& name,
+                                                     ByteCount offset, ByteCount length) {
+  return get_range(name, offset, length);
+}
+
 PutResult ObjectStore::put_parts_if_absent(const std::string& name,
                                            const std::vector<std::string_view>& parts) {
   std::string bytes;

@@ -42,6 +42,10 @@ class ObjectStore {
   // exist.
   virtual std::optional<std::string> get_range(const std::string& name, ByteCount offset,
                                                ByteCount length) = 0;
+  // The same. A store that can gives it in `room`'s memory, whose content is of no more use: new
+  // memory comes page by page.
+  virtual std::optional<std::string> get_range_in(std::string room, const std::string& name,
+                                                  ByteCount offset, ByteCount length);
   // Creates or replaces.
   virtual void put(const std::string& name, std::string_view bytes) = 0;
   // Creates: `written`, or `exists` and nothing changed. Atomic against other writers.

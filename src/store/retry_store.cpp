@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -60,10 +61,10 @@ std::optional<std::string> RetryStore::get(const std::string& name) {
   return out;
 }
 
-std::optional<std::string> RetryStore::get_range(const std::string& name, ByteCount offset,
-                                                 ByteCount length) {
+std::optional<std::string> RetryStore::get_range_in(std::string room, const std::string& name,
+                                                    ByteCount offset, ByteCount length) {
   std::optional<std::string> out;
-  tries([&] { out = inner().get_range(name, offset, length); });
+  tries([&] { out = inner().get_range_in(std::exchange(room, ""), name, offset, length); });
   return out;
 }
 

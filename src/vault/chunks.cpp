@@ -59,7 +59,10 @@ constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded b
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
 constexpr ByteCount kOpenedAtOnce{16u << 20};
-constexpr int kLooks = 3;  // for one chunk, while packs are deleted
+constexpr std::size_t kRunsKept = 6;
+constexpr ByteCount kLongestRun = RunLimits().most;
+constexpr ByteCount kLongRun{kLongestRun.value / 2};  // others take what they need
+constexpr int kLooks = 3;                             // for one chunk, while packs are deleted
 // So many hashed at once are as fast as all else together: two threads would halve what waits.
 constexpr std::size_t kWorthOneThread = 16;
 
@@ -72,7 +75,7 @@ struct StoredRun {
   ByteCount offset;
   std::shared_future<void> read;
   std::optional<ObjectSeal> seal;
-  std::string bytes;
+  std::shared_ptr<std::string> bytes;
 };
 
 struct Chunks::Impl {
@@ -92,6 +95,7 @@ struct Chunks::Impl {
   std::atomic<std::uint64_t> looks = 0;
   PackWriter writer;
   BufferPool contents{kBuffersKept, kUsual};
+  BufferPool run_rooms{kRunsKept, kLongestRun};
   WorkPool pool;
   WorkPool reading;  // waits for the store, while the others work
   HashQueue hashing;
@@ -347,7 +351,11 @@ struct Chunks::Impl {
 
   void read_run(StoredRun& run, ByteCount length) {
     run.seal = seal_of(run.pack);
-    run.bytes = vault.store().get_range(run.pack.name, run.offset, length).value_or("");
+    run.bytes = length < kLongRun || length > kLongestRun ? std::make_shared<std::string>()
+                                                          : run_rooms.take();
+    *run.bytes = vault.store()
+                     .get_range_in(std::move(*run.bytes), run.pack.name, run.offset, length)
+                     .value_or("");
   }
 
   struct Opening {
@@ -470,9 +478,9 @@ struct Chunks::Impl {
   // is copied before.
   Content unpack(const std::shared_ptr<StoredRun>& run, const Coming& chunk) {
     const auto at = chunk.place.offset - run->offset.value;
-    if (at + chunk.place.stored > run->bytes.size()) return {};
+    if (at + chunk.place.stored > run->bytes->size()) return {};
     std::shared_ptr<const void> holder = run;
-    auto stored = std::span(run->bytes).subspan(at, chunk.place.stored);
+    auto stored = std::span(*run->bytes).subspan(at, chunk.place.stored);
     if (chunk.again && run->seal) {
       auto copy = std::make_shared<std::string>(stored.begin(), stored.end());
       stored = *copy;

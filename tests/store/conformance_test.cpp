@@ -160,6 +160,30 @@ TYPED_TEST(Conformance, RangesEndWithTheObject) {
   EXPECT_EQ(range(5, 0), "");
 }
 
+// Whatever lies where the answer may be put, larger or smaller, it is the same.
+TYPED_TEST(Conformance, ARangeInRoomThatWasGivenIsTheSame) {
+  const std::string bytes = std::string(700'000, 'a') + std::string(700'000, 'b');
+  this->store().put("r", bytes);
+  std::string room;
+  for (auto [from, length] : {std::pair{0, 10},
+                              {600'000, 700'000},
+                              {699'999, 2},
+                              {0, 1'400'000},
+                              {1'399'999, 400'000},
+                              {1'400'000, 5},
+                              {300'000, 400'001}}) {
+    for (std::size_t more : {0, 3, 2'000'000}) {
+      room.append(more, 'x');
+      auto range =
+          this->store().get_range_in(std::move(room), "r", ByteCount(from), ByteCount(length));
+      ASSERT_TRUE(range.has_value());
+      EXPECT_TRUE(*range == bytes.substr(from, length)) << from;
+      room = std::move(*range);
+    }
+  }
+  EXPECT_EQ(this->store().get_range_in("room", "none", ByteCount(0), ByteCount(1)), std::nullopt);
+}
+
 TYPED_TEST(Conformance, PutIfAbsentNeverReplaces) {
   EXPECT_EQ(this->store().put_if_absent("d/one", "first"), PutResult::written);
   EXPECT_EQ(this->store().put_if_absent("d/one", "second"), PutResult::exists);
