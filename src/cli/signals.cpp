@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "cli/output.hpp"
 
 namespace lifeboat::cli {
@@ -40,7 +41,7 @@ SignalWatch::SignalWatch(Cancel& cancel) : cancel_(cancel) {
   if (!signals_) throw system_error(errno, "signalfd", "watching for signals");
   ended_ = Fd(eventfd(0, EFD_CLOEXEC));
   if (!ended_) throw system_error(errno, "eventfd", "watching for signals");
-  thread_ = std::thread([this] { watch(); });
+  thread_ = start_thread("watching for signals", [this] { watch(); });
 }
 
 SignalWatch::~SignalWatch() {

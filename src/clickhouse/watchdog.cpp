@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/thread.hpp"
 #include "clickhouse/hold.hpp"
 
 namespace lifeboat::clickhouse {
@@ -48,6 +49,7 @@ class SpawnActions {
     pid_t pid = -1;
     const int failure =
         posix_spawn(&pid, argv[0].c_str(), &files_, &attributes_, arguments.data(), environ);
+    if (failure == EAGAIN) throw no_thread_for("the watchdog of ClickHouse's hold");
     if (failure != 0) throw system_error(failure, argv[0], "starting the watchdog");
     return pid;
   }

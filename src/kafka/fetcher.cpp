@@ -10,6 +10,7 @@
 #include "base/buffer_pool.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/followed_log.hpp"
 #include "kafka/leader_reader.hpp"
@@ -24,6 +25,7 @@ constexpr Millis kLongestPause{1000};
 // A broker answers the requests of one connection one after the other: on two, it prepares an
 // answer while the other one's is taken in.
 constexpr int kLanes = 2;
+const std::string kReading = "reading from Kafka's brokers";
 // A flush gives back half a dozen answers at once, which all connections fill again.
 constexpr std::size_t kSpareBuffers = 6;
 constexpr std::uint64_t kAnswerOverhead = 64 * 1024;  // beside the batches, with many partitions
@@ -248,9 +250,9 @@ void Fetcher::run(const Cancel& cancel) {
     std::lock_guard lock(s.mutex);
     for (const auto& broker : s.brokers) {
       for (int number = 0; number < kLanes; ++number) {
-        auto& thread = s.threads[{broker.first, number}];
-        if (thread.joinable()) continue;
-        thread = std::thread([&s, &stop, lane = Lane{broker.first, number}] {
+        const Lane lane{broker.first, number};
+        if (s.threads.contains(lane)) continue;
+        s.threads[lane] = start_thread(kReading, [&s, &stop, lane] {
           try {
             s.read_from(lane, stop);
           } catch (const SinkFailure& failure) {
@@ -263,7 +265,7 @@ void Fetcher::run(const Cancel& cancel) {
     }
   };
   // Passes the caller's wish on while cluster.metadata() blocks.
-  std::thread relay([&] {
+  std::thread relay = start_thread(kReading, [&] {
     while (!stop.requested()) {
       if (!cancel.sleep_for(kTick)) stop.request();
     }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "kafka/admin.hpp"
 #include "kafka/client.hpp"
 
@@ -87,7 +88,7 @@ struct GroupHold::State {
 
   void start(const std::vector<std::string>& topics) {
     client = join(config, group, topics);
-    poller = std::thread([this] {
+    poller = start_thread("holding group " + group, [this] {
       while (!leaving) {
         auto* message = rd_kafka_consumer_poll(client.get(), kPollMs);
         if (message == nullptr) continue;

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "kafka/stored_batches.hpp"
 
 namespace lifeboat::kafka {
@@ -18,7 +19,9 @@ constexpr Millis kTick{50};
 }  // namespace
 
 ProduceLane::ProduceLane(ProduceShared& shared)
-    : shared_(shared), last_progress_(shared.clock.steady()), thread_([this] { run(); }) {}
+    : shared_(shared),
+      last_progress_(shared.clock.steady()),
+      thread_(start_thread("producing to Kafka", [this] { run(); })) {}
 
 ProduceLane::~ProduceLane() {
   thread_.join();

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "kafka/fetcher.hpp"
 #include "kafka/group_share.hpp"
 #include "postgres/wal_receiver.hpp"
@@ -249,6 +250,7 @@ struct Archiver::Impl {
         keeping(context, v),
         ledger(load(v)),
         writer(v, logbook_options(c.config), c.clock, c.random, log_policy()) {}
+  ~Impl() { join(); }
 
   vault::Logbook load(vault::Vault v) {
     keeping.catch_up();
@@ -261,7 +263,7 @@ struct Archiver::Impl {
   void give_up(const std::vector<kafka::TopicPartition>& partitions);
   template <typename F>
   void thread(F body) {
-    threads.emplace_back([this, body = std::move(body)] {
+    threads.push_back(start_thread("archiving", [this, body = std::move(body)] {
       try {
         body();
       } catch (const Error& e) {
@@ -269,7 +271,7 @@ struct Archiver::Impl {
       } catch (...) {
         guard(std::current_exception());
       }
-    });
+    }));
   }
   void join() {
     cancel.request();
@@ -314,7 +316,7 @@ void Archiver::Impl::told_durable(const std::vector<vault::Extent>& extents) {
 void Archiver::Impl::give_up(const std::vector<kafka::TopicPartition>& partitions) {
   Cancel late;
   Cancel done;
-  std::thread timer([&] {
+  std::thread timer = start_thread("giving up partitions", [&] {
     if (done.sleep_for(kHandOver)) late.request();
   });
   std::exception_ptr failed;
@@ -376,9 +378,7 @@ Archiver::Archiver(const Context& context, vault::Vault vault, Archive what)
   impl_->start(what);
 }
 
-Archiver::~Archiver() {
-  if (!impl_->closed) impl_->join();
-}
+Archiver::~Archiver() = default;
 
 void Archiver::check() const {
   std::lock_guard lock(impl_->mutex);

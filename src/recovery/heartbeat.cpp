@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 
 namespace lifeboat::recovery {
 namespace {
@@ -17,7 +18,7 @@ Heartbeat::Heartbeat(const Config& config, std::string whose, std::function<bool
     : whose_(std::move(whose)),
       beat_(std::move(beat)),
       every_(std::min(kMostBetweenBeats, config.retention.value_or(RetentionConfig{}).grace / 4)),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("giving signs of life", [this] { run(); })) {}
 
 Heartbeat::~Heartbeat() {
   stop_.request();

@@ -5,9 +5,9 @@
 #include <atomic>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "recovery/log_names.hpp"
 #include "recovery/restore_session.hpp"
 #include "recovery/seed.hpp"
@@ -17,7 +17,7 @@
 namespace lifeboat::recovery {
 namespace {
 
-constexpr int kWriters = 2;  // threads, each with a partition of its own
+constexpr std::size_t kWriters = 2;  // threads, each with a partition of its own
 
 nlohmann::json& state(RestoreSession& s) {
   auto& seed = s.journal.data()["seed"];
@@ -89,30 +89,15 @@ class Writers {
       : s_(s), logs_(logs), logbook_(s.logbook()), total_(total) {}
 
   void run() {
-    std::vector<std::thread> threads;
-    for (int i = 0; i < kWriters; ++i) threads.emplace_back([this] { work(); });
-    for (auto& thread : threads) thread.join();
-    if (failure_) std::rethrow_exception(failure_);
+    for_each_index(logs_.size(), kWriters, [this](std::size_t i) {
+      if (!is_done(logs_[i])) write(logs_[i]);
+    });
   }
 
  private:
-  void work() {
-    try {
-      while (const auto* log = take()) write(*log);
-    } catch (...) {
-      std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
-    }
-  }
-
-  const SeededLog* take() {
+  bool is_done(const SeededLog& log) {
     std::lock_guard lock(mutex_);
-    if (failure_) return nullptr;
-    while (next_ < logs_.size()) {
-      const auto& log = logs_[next_++];
-      if (!state(s_)["done"].contains(kafka::to_string(log.log.topic_partition()))) return &log;
-    }
-    return nullptr;
+    return state(s_)["done"].contains(kafka::to_string(log.log.topic_partition()));
   }
 
   void write(const SeededLog& log) {
@@ -141,9 +126,7 @@ class Writers {
   const vault::Logbook& logbook_;
   std::uint64_t total_;
   std::mutex mutex_;
-  std::size_t next_ = 0;
   std::atomic<std::uint64_t> bytes_ = 0;
-  std::exception_ptr failure_;
 };
 
 std::uint64_t total_bytes(RestoreSession& s) {

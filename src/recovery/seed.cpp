@@ -3,6 +3,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/thread.hpp"
 #include "kafka/cluster.hpp"
 #include "kafka/fetcher.hpp"
 
@@ -206,7 +207,7 @@ void compare_seeded(const Context& c, const vault::Logbook& logbook,
   Cancel stop;
   std::exception_ptr failure;
   std::atomic<bool> ended = false;
-  std::thread thread([&] {
+  std::thread thread = start_thread("comparing with the brokers", [&] {
     try {
       fetcher.run(stop);
     } catch (...) {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "recovery/archive.hpp"
 #include "recovery/backup.hpp"
 #include "recovery/prune.hpp"
@@ -31,7 +32,7 @@ class PointThread {
       : outer_(outer),
         vault_(std::move(vault)),
         random_(outer.random.next()),
-        thread_([this] { run(); }) {}
+        thread_(start_thread("taking points", [this] { run(); })) {}
   PointThread(const PointThread&) = delete;
   PointThread& operator=(const PointThread&) = delete;
   ~PointThread() {
@@ -104,7 +105,7 @@ class PruneThread {
       : outer_(outer),
         vault_(std::move(vault)),
         random_(outer.random.next()),
-        thread_([this] { run(); }) {}
+        thread_(start_thread("pruning", [this] { run(); })) {}
   PruneThread(const PruneThread&) = delete;
   PruneThread& operator=(const PruneThread&) = delete;
   ~PruneThread() {

@@ -5,15 +5,28 @@
 
 #include <atomic>
 #include <charconv>
+#include <cstdint>
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "recovery/log_names.hpp"
+#include "vault/work_pool.hpp"
 
 namespace lifeboat::serve {
 namespace {
 
-constexpr std::size_t kThreads = 2;
+constexpr unsigned kThreads = 2;
+
+// Answers on few threads, or on the one that listens when the machine gives no more.
+class Requests : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> request) override { pool_.later<void>(std::move(request)); }
+  void shutdown() override { pool_.wait_until_idle(); }
+
+ private:
+  vault::WorkPool pool_{kThreads, SIZE_MAX};
+};
 
 std::pair<std::string, int> parse_listen(const std::string& listen) {
   auto colon = listen.rfind(':');
@@ -197,7 +210,7 @@ MetricsServer::MetricsServer(const std::string& listen, std::function<std::strin
     : impl_(std::make_unique<Impl>()) {
   auto [host, port] = parse_listen(listen);
   auto& server = impl_->server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  server.new_task_queue = [] { return new Requests(); };
   server.Get("/metrics",
              [text = std::move(text)](const httplib::Request&, httplib::Response& response) {
                response.set_content(text(), "text/plain; version=0.0.4");
@@ -213,7 +226,7 @@ MetricsServer::MetricsServer(const std::string& listen, std::function<std::strin
     throw Error(Code::failed, "metrics", "cannot listen on " + listen,
                 "choose another `metrics: {listen: …}` in lifeboat.yaml");
   }
-  impl_->thread = std::thread([this, &server] {
+  impl_->thread = start_thread("serving metrics", [this, &server] {
     server.listen_after_bind();
     impl_->ended = true;
   });

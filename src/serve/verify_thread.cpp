@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/thread.hpp"
 #include "serve/schedule.hpp"
 #include "vault/points.hpp"
 #include "vault/proof.hpp"
@@ -32,7 +33,7 @@ VerifyThread::VerifyThread(const recovery::Context& outer, vault::Vault vault)
       vault_(std::move(vault)),
       request_(request_of(outer.config.verify)),
       random_(outer.random.next()),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("verifying", [this] { run(); })) {}
 
 VerifyThread::~VerifyThread() {
   cancel_.request();

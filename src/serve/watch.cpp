@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "recovery/history.hpp"
 #include "vault/logbook.hpp"
 #include "vault/points.hpp"
@@ -18,7 +19,7 @@ Watch::Watch(const recovery::Context& outer, vault::Vault vault)
     : outer_(outer),
       vault_(std::move(vault)),
       random_(outer.random.next()),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("watching the vault", [this] { run(); })) {}
 
 Watch::~Watch() {
   cancel_.request();

@@ -2,16 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <barrier>
 #include <exception>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 
 namespace lifeboat::store {
 namespace {
@@ -48,25 +48,31 @@ struct Probed {
   }
 };
 
-// Every writer's result, all having begun at once. The first exception is thrown again.
+// Every writer's result, all having begun at once. The first exception is thrown again. Fewer than
+// were wanted would prove less: without a thread for each none writes.
 std::vector<PutResult> race(int writers, const std::function<PutResult(int)>& write) {
   std::vector<PutResult> results(static_cast<std::size_t>(writers));
   std::exception_ptr failure;
   std::mutex mutex;
-  std::barrier start(writers);
+  std::promise<bool> start;
+  const auto started = start.get_future().share();
+  const auto writer = [&](int i) {
+    try {
+      if (started.get()) results[static_cast<std::size_t>(i)] = write(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      failure = std::current_exception();
+    }
+  };
   {
     std::vector<std::jthread> threads;
-    for (int i = 0; i < writers; ++i) {
-      threads.emplace_back([&, i] {
-        start.arrive_and_wait();
-        try {
-          results[static_cast<std::size_t>(i)] = write(i);
-        } catch (...) {
-          std::lock_guard lock(mutex);
-          failure = std::current_exception();
-        }
-      });
+    try {
+      for (int i = 0; i < writers; ++i) threads.emplace_back(writer, i);
+    } catch (const std::exception&) {
+      start.set_value(false);
+      throw no_thread_for("letting writers race");
     }
+    start.set_value(true);
   }
   if (failure) std::rethrow_exception(failure);
   return results;

@@ -25,6 +25,7 @@
 #include "base/cancel.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "store/s3_region.hpp"
 
 namespace lifeboat::store {
@@ -33,6 +34,9 @@ namespace {
 // How long one request may take: four times what calls are tried again for (30 s by default).
 constexpr Millis kLeastForRequest{10'000}, kMostForRequest{120'000};
 constexpr std::uint16_t kThreads = 2;
+// With as many for bodies and for files, the resolver, and one for each of the three that ends
+// them.
+constexpr std::size_t kThreadsInAll = 3 * kThreads + 1 + 3;
 constexpr std::uint64_t kLibraryMemory = 256ull << 20;  // its least; our requests use none of it
 constexpr std::size_t kTries = 4;
 constexpr std::uint32_t kFirstWaitMs = 50;
@@ -163,6 +167,7 @@ struct S3Client::Library {
 };
 
 void S3Client::Library::make_network() {
+  require_threads(kThreadsInAll, "talking to " + address.url);
   loops.reset(aws_event_loop_group_new_default(allocator, kThreads, nullptr));
   if (!loops) failed("its threads");
   aws_host_resolver_default_options resolving{};

@@ -1,11 +1,10 @@
 #include "vault/logbook_survey.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 #include <tuple>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -250,32 +249,14 @@ std::vector<FoundObject> list_logbook(const Vault& vault, std::vector<DamagedObj
 std::vector<FooterOrDamage> read_footers(const Vault& vault,
                                          const std::vector<FoundObject>& objects) {
   std::vector<FooterOrDamage> out(objects.size());
-  std::vector<std::exception_ptr> errors(vault.store().calls_at_once());
-  std::atomic<std::size_t> next{0};
-  auto work = [&](std::exception_ptr& failure) {
+  for_each_index(objects.size(), vault.store().calls_at_once(), [&](std::size_t i) {
     try {
-      for (std::size_t i = next++; i < objects.size(); i = next++) {
-        try {
-          out[i].footer = read_footer(vault, logbook_name(objects[i].name), objects[i].size);
-        } catch (const Error& error) {
-          if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
-          out[i].damage = error;
-        }
-      }
-    } catch (...) {
-      failure = std::current_exception();
-      next = objects.size();
+      out[i].footer = read_footer(vault, logbook_name(objects[i].name), objects[i].size);
+    } catch (const Error& error) {
+      if (error.code() != Code::corrupt && error.code() != Code::not_found) throw;
+      out[i].damage = error;
     }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(errors.size(), objects.size()); ++i) {
-    threads.emplace_back(work, std::ref(errors[i]));
-  }
-  work(errors[0]);
-  for (auto& thread : threads) thread.join();
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  });
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/thread.hpp"
 #include "vault/logbook_format.hpp"
 #include "vault/text.hpp"
 
@@ -114,7 +115,9 @@ struct LogbookWriter::Impl {
         clock(c),
         policy(std::move(p)),
         incarnation(compact_time(c.now()) + "-" + random.hex(8)) {
-    if (vault.store().calls_at_once() > 1) thread = std::thread([this] { run(); });
+    if (vault.store().calls_at_once() > 1) {
+      thread = start_thread("writing the logbook", [this] { run(); });
+    }
   }
 
   ~Impl() {

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <exception>
-#include <thread>
 
+#include "base/thread.hpp"
 #include "vault/damage.hpp"
 #include "vault/vault.hpp"
 
@@ -36,26 +35,8 @@ FooterOrError read_one(const Vault& vault, const ListedPack& pack, std::atomic<u
 std::vector<FooterOrError> read_some(const Vault& vault, const ListedPack* packs, std::size_t count,
                                      std::atomic<unsigned>& away) {
   std::vector<FooterOrError> out(count);
-  std::vector<std::exception_ptr> failures(
-      std::min<std::size_t>(vault.store().calls_at_once(), count));
-  std::atomic<std::size_t> next{0};
-  auto work = [&](std::exception_ptr& failure) {
-    try {
-      for (auto i = next++; i < count; i = next++) out[i] = read_one(vault, packs[i], away);
-    } catch (...) {
-      failure = std::current_exception();
-      next = count;
-    }
-  };
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < failures.size(); ++i) {
-    threads.emplace_back(work, std::ref(failures[i]));
-  }
-  work(failures[0]);
-  for (auto& thread : threads) thread.join();
-  for (const auto& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
+  for_each_index(count, vault.store().calls_at_once(),
+                 [&](std::size_t i) { out[i] = read_one(vault, packs[i], away); });
   return out;
 }
 

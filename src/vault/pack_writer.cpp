@@ -1,5 +1,7 @@
 #include "vault/pack_writer.hpp"
 
+#include <system_error>
+
 #include "base/error.hpp"
 
 namespace lifeboat::vault {
@@ -14,7 +16,8 @@ PackWriter::PackWriter(Vault vault, PackWriterOptions options, Written written)
     : vault_(vault),
       options_(options),
       written_(std::move(written)),
-      random_(options.seed ? Random(*options.seed) : Random()) {}
+      random_(options.seed ? Random(*options.seed) : Random()),
+      alone_(!options.thread) {}
 
 PackWriter::~PackWriter() {
   {
@@ -47,20 +50,24 @@ void PackWriter::add(const PackableChunk& chunk) {
 
 // Others may add to what is being filled while this waits for its turn.
 void PackWriter::hand_over(std::unique_lock<std::mutex>& lock) {
-  if (options_.thread && !thread_.joinable()) thread_ = std::thread([this] { work(); });
   changed_.wait(lock, [&] { return !full_ || failure_; });
   if (failure_) std::rethrow_exception(failure_);
   if (!filling_ || filling_->empty()) return;
   full_ = std::move(filling_);
-  changed_.notify_all();
-  if (options_.thread) return;
-  try {
-    write(*full_);
-  } catch (...) {
-    failure_ = std::current_exception();
-  }
-  full_.reset();
+  if (has_thread()) return changed_.notify_all();
+  write_full(lock);
   if (failure_) std::rethrow_exception(failure_);
+}
+
+// From the first pack on it is one way or the other.
+bool PackWriter::has_thread() {
+  if (alone_ || thread_.joinable()) return !alone_;
+  try {
+    thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error&) {  // the machine gives none
+    alone_ = true;
+  }
+  return !alone_;
 }
 
 void PackWriter::flush() {
@@ -76,19 +83,23 @@ void PackWriter::work() {
   for (;;) {
     changed_.wait(lock, [&] { return stopping_ || full_; });
     if (!full_) return;
-    auto* pack = full_.get();
-    lock.unlock();
-    std::exception_ptr failure;
-    try {
-      write(*pack);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    lock.lock();
-    full_.reset();
-    if (failure) failure_ = failure;
-    changed_.notify_all();
+    write_full(lock);
   }
+}
+
+void PackWriter::write_full(std::unique_lock<std::mutex>& lock) {
+  auto* pack = full_.get();
+  lock.unlock();
+  std::exception_ptr failure;
+  try {
+    write(*pack);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock.lock();
+  full_.reset();
+  if (failure) failure_ = failure;
+  changed_.notify_all();
 }
 
 void PackWriter::write(PackBuilder& pack) {

@@ -16,7 +16,8 @@ namespace lifeboat::vault {
 
 struct PackWriterOptions {
   ByteCount pack_size{64u << 20};
-  bool thread = true;  // of its own to write; else the caller writes
+  bool thread =
+      true;  // of its own to write; else, or when there is none to be had, the caller writes
   const Clock* clock = nullptr;
   std::optional<std::uint64_t> seed{};
 };
@@ -40,7 +41,9 @@ class PackWriter {
  private:
   std::unique_ptr<PackBuilder> fresh();
   void hand_over(std::unique_lock<std::mutex>& lock);
+  bool has_thread();
   void work();
+  void write_full(std::unique_lock<std::mutex>& lock);
   void write(PackBuilder& pack);
 
   const Vault vault_;
@@ -54,6 +57,7 @@ class PackWriter {
   std::unique_ptr<PackBuilder> full_;  // waits for the thread, or is being written
   std::exception_ptr failure_;
   bool stopping_ = false;
+  bool alone_;  // without a thread
   std::thread thread_;
 };
 

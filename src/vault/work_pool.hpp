@@ -38,7 +38,7 @@ void fulfil(std::promise<Result>& promise, Job&& job) {
 }
 
 // Runs jobs on a few threads, which start when they are needed; on fewer when the machine gives no
-// more, and Error when it gives none. Thread-safe.
+// more, and by the caller when it gives none. Thread-safe.
 class WorkPool {
  public:
   // 0 threads: the caller does the jobs. `most` are queued or being done; 0: 2 * threads.
@@ -62,8 +62,9 @@ class WorkPool {
 
  private:
   void enqueue(std::function<void()> job);
-  void start_thread();
+  bool has_thread();
   void work();
+  void run(std::unique_lock<std::mutex>& lock, std::function<void()> job);
 
   const unsigned wanted_;
   const std::size_t most_;

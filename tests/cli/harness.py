@@ -118,7 +118,7 @@ class Lifeboat:
         )
         return Ended(list(map(str, words)), done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words, log=None):
+    def start(self, *words, log=None, preexec=None):
         """A process that goes on; the caller ends it. stdout and stderr go to the file `log`."""
         path = pathlib.Path(log or self.folder / f"{words[0]}.log")
         with open(path, "ab") as out:
@@ -128,6 +128,7 @@ class Lifeboat:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                preexec_fn=preexec,
                 env=clean_environment(),
             )
         process.log = path

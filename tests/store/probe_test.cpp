@@ -8,6 +8,7 @@
 #include "store/memory_store.hpp"
 #include "store/s3_store.hpp"
 #include "store_fixture.hpp"
+#include "support/no_more_threads.hpp"
 
 namespace lifeboat::store {
 namespace {
@@ -95,6 +96,20 @@ TEST(Probe, WhoMayNotDeleteLeavesNothingLarge) {
   EXPECT_TRUE(probe(store, random, {.writers = 2, .rounds = 1}).several_writers());
   EXPECT_EQ(objects_in(memory), 2u);
   memory.list("", [](const ObjectInfo& left) { EXPECT_EQ(left.size, ByteCount(0)); });
+}
+
+TEST(Probe, WithoutAThreadForEachWriterNothingIsKnown) {
+  Random random(1);
+  MemoryStore store;
+  const test::NoMoreThreads none;
+  try {
+    probe(store, random);
+    FAIL() << "it says what it did not find out";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::failed);
+    EXPECT_NE(std::string(error.what()).find("cannot begin"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(objects_in(store), 0u);
 }
 
 TEST(Probe, WhatWasFoundIsRecorded) {

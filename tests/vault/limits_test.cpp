@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "store/full_store.hpp"
+#include "support/no_more_threads.hpp"
 #include "vault_fixture.hpp"
 
 namespace lifeboat::vault {
@@ -100,6 +101,30 @@ TEST(Limits, ManySmallChunksNeedLittleMemory) {
     reader.read_tree(sink);
     if (sink.bytes != kFiles * content.size()) throw std::runtime_error("not all came back");
   });
+}
+
+// The caller does it all; only the logbook's writer has to be a thread of its own.
+TEST(Limits, WithoutAThreadMoreASnapshotIsWrittenAndReadAllTheSame) {
+  store::TemporaryDirectory directory;
+  store::DirectoryStore disk(directory.path());
+  Random random(1);
+  Vault vault = Vault::create(disk, Clock::real(), random);
+  const test::NoMoreThreads none;
+  SnapshotOptions options;
+  options.chunks.threads = 4;
+  options.chunks.pack_size = ByteCount(256 * 1024);
+  SnapshotWriter writer(vault, "test", options);
+  constexpr int kFiles = 20;
+  for (int i = 0; i < kFiles; ++i) {
+    writer.add_file(std::to_string(i), 0600, Timestamp(0), noise(100'000, i));
+  }
+  SnapshotReader reader(vault, writer.finish({}));
+  EXPECT_GT(writer.stats().packs, 3u);
+  CountingSink sink;
+  reader.read_tree(sink);
+  EXPECT_EQ(sink.bytes, kFiles * 100'000u);
+  const auto failed = error_of([&] { LogbookWriter(vault, {}, Clock::real(), random); });
+  EXPECT_EQ(failed.subject(), "writing the logbook");
 }
 
 TEST(Limits, TheLogbookHoldsItsSourceBack) {

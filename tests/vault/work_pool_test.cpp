@@ -1,27 +1,13 @@
 #include "vault/work_pool.hpp"
 
 #include <gtest/gtest.h>
-#include <pthread.h>
 
-#include "base/error.hpp"
+#include "support/no_more_threads.hpp"
 
 namespace lifeboat::vault {
 namespace {
 
-// As long as it lives, no thread can start: none has room for such a stack.
-class NoMoreThreads {
- public:
-  NoMoreThreads() {
-    pthread_getattr_default_np(&before_);
-    pthread_attr_t huge = before_;
-    EXPECT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 47), 0);
-    EXPECT_EQ(pthread_setattr_default_np(&huge), 0);
-  }
-  ~NoMoreThreads() { pthread_setattr_default_np(&before_); }
-
- private:
-  pthread_attr_t before_{};
-};
+using test::NoMoreThreads;
 
 TEST(WorkPool, FewerThreadsThanWantedDoAllJobs) {
   WorkPool pool(4);
@@ -30,13 +16,19 @@ TEST(WorkPool, FewerThreadsThanWantedDoAllJobs) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(pool.later<int>([i] { return i; }).get(), i);
 }
 
-TEST(WorkPool, WithNoneItIsAnErrorAndMayBeTriedAgain) {
+TEST(WorkPool, WithoutAnyTheCallerDoesThemUntilThereAreSome) {
   WorkPool pool(4);
+  const auto worker = [] { return std::this_thread::get_id(); };
   {
     NoMoreThreads none;
-    EXPECT_THROW(pool.later<int>([] { return 1; }), Error);
+    for (int i = 0; i < 20; ++i) {  // more than are queued at most
+      EXPECT_EQ(pool.later<std::thread::id>(worker).get(), std::this_thread::get_id());
+    }
+    auto failed = pool.later<int>([]() -> int { throw std::runtime_error("of the job"); });
+    EXPECT_THROW(failed.get(), std::runtime_error);
+    pool.wait_until_idle();
   }
-  EXPECT_EQ(pool.later<int>([] { return 2; }).get(), 2);
+  EXPECT_NE(pool.later<std::thread::id>(worker).get(), std::this_thread::get_id());
 }
 
 }  // namespace
