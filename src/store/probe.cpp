@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "base/thread.hpp"
 
@@ -137,11 +138,20 @@ Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& optio
   return out;
 }
 
-void record(ObjectStore& store, const Capabilities& c) {
-  store.put(kRecord, nlohmann::json{{"put_if_absent", c.put_if_absent},
-                                    {"put_if_unchanged", c.put_if_unchanged},
-                                    {"what", c.what}}
-                         .dump());
+namespace {
+
+std::string encode(const Capabilities& c) {
+  nlohmann::json record{{"put_if_absent", c.put_if_absent},
+                        {"put_if_unchanged", c.put_if_unchanged},
+                        {"what", c.what}};
+  record["crc32c"] = fmt::format("{:08x}", crc32c(record.dump()));
+  return record.dump();
+}
+
+}  // namespace
+
+void record(ObjectStore& store, const Capabilities& capabilities) {
+  store.put(kRecord, encode(capabilities));
 }
 
 std::optional<Capabilities> recorded(ObjectStore& store) {
@@ -149,8 +159,11 @@ std::optional<Capabilities> recorded(ObjectStore& store) {
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
   if (!json.is_object()) return std::nullopt;
   try {
-    return Capabilities{json.at("put_if_absent").get<bool>(),
-                        json.at("put_if_unchanged").get<bool>(), json.value("what", "")};
+    const Capabilities found{json.at("put_if_absent").get<bool>(),
+                             json.at("put_if_unchanged").get<bool>(), json.value("what", "")};
+    // A no stands, whoever wrote it; a yes only byte for byte as it was written.
+    if (found.several_writers() && text != encode(found)) return std::nullopt;
+    return found;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }

@@ -28,8 +28,9 @@ struct ProbeOptions {
 // then.
 Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& options = {});
 
-// What the last probe found, kept in the store as the object `capabilities` (JSON). nullopt: none
-// was recorded, or it cannot be read.
+// What the last probe found, kept in the store as the object `capabilities` (JSON with a checksum).
+// nullopt: none was recorded, it cannot be read, or it is a yes that is not byte for byte what was
+// written.
 void record(ObjectStore& store, const Capabilities& capabilities);
 std::optional<Capabilities> recorded(ObjectStore& store);
 

@@ -123,9 +123,40 @@ TEST(Probe, WhatWasFoundIsRecorded) {
   record(store, {true, true, ""});
   EXPECT_TRUE(recorded(store)->several_writers());
   for (const char* damaged :
-       {"", "{", "[]", "{}", "{\"put_if_absent\": 1, \"put_if_unchanged\": 2}"}) {
+       {"", "{", "[]", "{}", "{\"put_if_absent\": 1, \"put_if_unchanged\": 2}",
+        // as it was written before it had a checksum
+        R"({"put_if_absent":true,"put_if_unchanged":true,"what":""})",
+        R"({"crc32c":null,"put_if_absent":true,"put_if_unchanged":true,"what":""})"}) {
     store.put("capabilities", damaged);
     EXPECT_FALSE(recorded(store)) << damaged;
+  }
+  store.put("capabilities", R"({"put_if_absent":true,"put_if_unchanged":false,"what":"two won"})");
+  EXPECT_FALSE(recorded(store).value().several_writers());
+}
+
+// A yes that is not true loses what one of two writers wrote.
+TEST(Probe, NoDamageToTheRecordReadsAsAYes) {
+  MemoryStore store;
+  const auto says_yes = [&](const std::string& bytes) {
+    store.put("capabilities", bytes);
+    const auto found = recorded(store);
+    return found && found->several_writers();
+  };
+  const Capabilities records[] = {
+      {true, true, ""}, {true, true, "false"}, {true, false, "two won"}, {false, true, "true"}, {}};
+  for (const auto& one : records) {
+    record(store, one);
+    const auto whole = store.get("capabilities").value();
+    EXPECT_EQ(says_yes(whole), one.several_writers());
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      EXPECT_FALSE(says_yes(whole.substr(0, at))) << at;
+      for (int change = 1; change < 256; ++change) {
+        auto flipped = whole;
+        flipped[at] = static_cast<char>(flipped[at] ^ change);
+        EXPECT_FALSE(says_yes(flipped)) << flipped;
+      }
+    }
+    for (const char more : {'\n', ' ', '}', '\0'}) EXPECT_FALSE(says_yes(whole + more));
   }
 }
 
