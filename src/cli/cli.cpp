@@ -1,5 +1,7 @@
 #include "cli/cli.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -46,17 +48,35 @@ int status_of_error(const Error& error, bool wal_fetch) {
   return wal_fetch ? kWalFetchFailed : exit_code(error.code());
 }
 
+// One a line, with what each does.
+std::string list_verbs(const CLI::App& group, const std::string& words) {
+  std::string out;
+  for (const auto* verb : group.get_subcommands(nullptr)) {
+    const auto line = fmt::format("{} {}", words, verb->get_name());
+    out +=
+        fmt::format("{}{:<24} {}", out.empty() ? "" : "\n        ", line, verb->get_description());
+  }
+  return out;
+}
+
 // The parser misses a verb before it looks at the words that it does not know.
 Error usage_error(const CLI::App& app, const CLI::ParseError& refused) {
-  const auto unknown = app.remaining();
-  const bool no_verb =
-      dynamic_cast<const CLI::RequiredError*>(&refused) != nullptr && app.get_subcommands().empty();
-  if (!no_verb) {
-    return Error(Code::usage, "", refused.what(), "lifeboat --help, or lifeboat VERB --help");
+  const auto unknown = app.remaining(true);
+  const auto* verb = &app;
+  std::string words = "lifeboat";
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    words += " " + verb->get_name();
   }
-  return Error(Code::usage, "",
-               unknown.empty() ? "which verb?" : "there is no verb '" + unknown.front() + "'",
-               "lifeboat --help lists them; `lifeboat status` only looks");
+  const bool no_verb = dynamic_cast<const CLI::RequiredError*>(&refused) != nullptr &&
+                       !verb->get_subcommands(nullptr).empty();
+  if (!no_verb) {
+    return Error(Code::usage, "", refused.what(),
+                 verb == &app ? "lifeboat --help, or lifeboat VERB --help" : words + " --help");
+  }
+  const auto what = unknown.empty() ? "which verb?" : "there is no verb '" + unknown.front() + "'";
+  if (verb != &app) return Error(Code::usage, words, what, list_verbs(*verb, words));
+  return Error(Code::usage, "", what, "lifeboat --help lists them; `lifeboat status` only looks");
 }
 
 int run_verb(const Invocation& invocation, bool wal_fetch) {

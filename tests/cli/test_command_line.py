@@ -109,6 +109,25 @@ class CommandLine(WithFolder):
                 self.assert_error(ended, harness.USAGE, "no verb 'frob'", "lifeboat --help")
         self.assert_error(self.lifeboat.run(config=False), harness.USAGE, "which verb?")
 
+    def test_a_group_of_verbs_alone_lists_them(self):
+        for words, listed in (
+            (["cursors"], ["lifeboat cursors show ", "lifeboat cursors reset ", "Where each group stands"]),
+            (["key"], ["key ls ", "key check ", "key add ", "key rm ", "key rotate ", "key export ",
+                       "key import "]),
+            (["logbook"], ["logbook ls ", "logbook cat "]),
+        ):  # fmt: skip
+            group = f"lifeboat {words[0]}: "
+            with self.subTest(words=words):
+                ended = self.lifeboat.run(*words, config=False)
+                self.assert_error(ended, harness.USAGE, group, "which verb?", *listed)
+                ended = self.lifeboat.run(*words, "frob", config=False)
+                self.assert_error(ended, harness.USAGE, group, "no verb 'frob'", *listed)
+                error = self.lifeboat.run(*words, "--json").json()["error"]
+                self.assertEqual(error["code"], "usage")
+                self.assertIn(listed[0], error["hint"])
+        ended = self.lifeboat.run("cursors", "reset", "--point", "latest")
+        self.assert_error(ended, harness.USAGE, "lifeboat cursors reset --help")
+
     def test_words_that_are_wrong_by_meaning(self):
         self.make_vault()
         for words, named in (
