@@ -17,15 +17,48 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the user allowed to overwrite is moved aside, never deleted.
-void move_aside(RestoreSession& s, const fs::path& directory) {
-  fs::path aside = directory;
-  aside += ".before-" + s.plan.id;
-  fs::rename(directory, aside);
-  sync_directory(directory.parent_path());
-  s.notes.push_back("the former data directory is now " + aside.string());
-  s.context.reporter.note(s.notes.back());
+constexpr int kMostLinks = 40;  // as Linux follows
+
+// Where the data lie when the directory is a link, one that leads nowhere for now too.
+fs::path follow_links(fs::path directory) {
+  for (int left = kMostLinks; left > 0; --left) {
+    if (!directory.has_filename()) directory = directory.parent_path();
+    if (!fs::is_symlink(fs::symlink_status(directory))) return directory;
+    directory = directory.parent_path() / fs::read_symlink(directory);
+  }
+  throw Error(Code::config, directory.string(), "is a link that leads to itself",
+              "correct postgres.data_directory, or the link");
 }
+
+// What the user allowed to overwrite is moved aside, never deleted: on the disk where it lies, so
+// that what is restored lies there too, and links to it stay.
+class FormerDirectory {
+ public:
+  FormerDirectory(const fs::path& directory, const std::string& plan)
+      : place_(follow_links(directory)), aside_(place_) {
+    aside_ += ".before-" + plan;
+  }
+
+  void move_aside(RestoreSession& s) const {
+    if (::rename(place_.c_str(), aside_.c_str()) != 0) {
+      if (errno != EBUSY) throw system_error(errno, place_.string(), "moving it aside");
+      throw Error(Code::refused, place_.string(),
+                  "a disk is mounted there: it cannot be moved aside",
+                  "move away what is in it, or delete it, and give the same command with --resume");
+    }
+    sync_directory(place_.parent_path());
+    s.notes.push_back("the former data directory is now " + aside_.string());
+    s.context.reporter.note(s.notes.back());
+  }
+
+  // A link whose directory was moved aside leads somewhere again, after a crash meanwhile too.
+  void put_an_empty_one() const {
+    if (fs::exists(aside_)) fs::create_directory(place_, aside_);
+  }
+
+ private:
+  fs::path place_, aside_;
+};
 
 // A snapshot's entries, straight into a data directory.
 class ToDataDirectory : public vault::EntrySink {
@@ -106,13 +139,15 @@ Lsn end_of(const vault::RecoveryPoint& point) {
 void postgres_data(RestoreSession& s) {
   const auto& config = *s.context.config.postgres;
   auto target = postgres_target(s.context);
+  const FormerDirectory former(config.data_directory, s.plan.id);
   if (!target.found.empty()) {
     if (!s.may_overwrite(target.name)) {
       throw Error(Code::refused, target.name, "is not empty. Nothing was touched",
                   fmt::format("add --overwrite '{}' to a new plan", target.name));
     }
-    move_aside(s, config.data_directory);
+    former.move_aside(s);
   }
+  former.put_an_empty_one();
   auto id =
       vault::SnapshotId::parse(s.point.stores.at("postgres").at("snapshot").get<std::string>());
   if (!id) throw Error(Code::corrupt, "point " + s.point.id, "has no snapshot of PostgreSQL");
