@@ -1,7 +1,13 @@
 // What becomes of content on its way into a pack and out of it.
 #include "vault/chunk_codec.hpp"
 
+#include <sys/resource.h>
 #include <zstd.h>
+
+#include <cstdlib>
+#include <new>
+#include <thread>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "vault_fixture.hpp"
@@ -132,6 +138,72 @@ TEST(ChunkCodec, AnUnusualMiddleCostsNothing) {
     EXPECT_LE(compressed.bytes.size(), zstd_size(content));
     EXPECT_EQ(opened(compressed, content.size()), content);
   }
+}
+
+// As long as it lives, this process has no memory to give but small pieces: without those the C
+// library itself ends the program.
+class NoMoreMemory {
+ public:
+  NoMoreMemory() {
+    ::getrlimit(RLIMIT_AS, &before_);
+    const rlimit least{4096, before_.rlim_max};
+    ::setrlimit(RLIMIT_AS, &least);
+    for (std::size_t size = 64 * 1024; size >= 1024; size /= 2) {
+      while (auto* block = static_cast<Block*>(std::malloc(size))) {
+        block->next = std::exchange(taken_, block);
+      }
+    }
+  }
+  ~NoMoreMemory() {
+    while (taken_ != nullptr) std::free(std::exchange(taken_, taken_->next));
+    ::setrlimit(RLIMIT_AS, &before_);
+  }
+  NoMoreMemory(const NoMoreMemory&) = delete;
+  NoMoreMemory& operator=(const NoMoreMemory&) = delete;
+
+ private:
+  struct Block {
+    Block* next;
+  };
+  rlimit before_{};
+  Block* taken_ = nullptr;
+};
+
+template <typename F>
+bool runs_out_of_memory(F&& f) {
+  try {
+    f();
+    return false;
+  } catch (const std::bad_alloc&) {
+    return true;
+  }
+}
+
+// What zstd works with is made by each thread when it needs it. Without it whole bytes must not be
+// taken for damaged ones.
+TEST(ChunkCodec, WithoutMemoryForZstdItIsNoDamageAndTheNextOneWorks) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs memory of its own";
+#endif
+  store::in_processes(1, [](int) {
+    const std::string content(300, 'x');  // small pieces do for all the rest
+    const auto packed = compress_content(content, 1);
+    int wrong = 0;
+    std::thread([&] {
+      auto given = content;
+      std::string back;
+      {
+        const NoMoreMemory none;
+        wrong += !runs_out_of_memory([&] { compress_content(std::move(given), 1); });
+        wrong += !runs_out_of_memory(
+            [&] { decompress_content(packed.codec, packed.bytes, content.size(), back); });
+      }
+      wrong += compress_content(content, 1).bytes != packed.bytes;
+      wrong += !decompress_content(packed.codec, packed.bytes, content.size(), back);
+      wrong += back != content;
+    }).join();
+    return wrong;
+  });
 }
 
 TEST(ChunkCodec, WhatIsNotOfThatSizeIsRefused) {
