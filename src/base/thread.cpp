@@ -29,7 +29,8 @@ std::ptrdiff_t threads_of_this_process() {
 Error no_thread_for(const std::string& work) {
   return Error(Code::failed, work, "cannot begin: this machine gives no more threads or processes",
                "raise what limits them: `ulimit -u` of this user, TasksMax= of the service, or "
-               "pids.max of the container; or stop others who run under the same limit");
+               "pids.max of the container (or `ulimit -v`, as each needs memory); or stop others "
+               "under the same limit");
 }
 
 std::thread start_thread(const std::string& work, std::function<void()> body) {

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -92,6 +93,11 @@ int run_verb(const Invocation& invocation, bool wal_fetch) {
     return failed(error);
   } catch (const std::filesystem::filesystem_error& refused) {
     return failed(system_error(refused.code().value(), refused.path1().string(), "no access"));
+  } catch (const std::bad_alloc&) {
+    return failed(
+        Error(Code::failed, "lifeboat", "this machine gives no more memory",
+              "raise what limits it: `ulimit -v` of this user, MemoryMax= of the service, or "
+              "memory.max of the container"));
   } catch (const std::exception& unexpected) {
     return failed(Error(Code::failed, "lifeboat", std::string("unexpected: ") + unexpected.what(),
                         "this is a fault in Lifeboat: please report it with the command"));

@@ -2,6 +2,7 @@
 """The command line, lifeboat.yaml, the vault: errors, exit statuses, JSON. Needs no server."""
 
 import os
+import resource
 import subprocess
 import unittest
 
@@ -137,6 +138,17 @@ class CommandLine(WithFolder):
         ):
             with self.subTest(words=words):
                 self.assert_error(self.lifeboat.run(*words), harness.USAGE, named, "  next: ")
+
+    def test_a_limit_on_memory_is_no_fault_of_the_program(self):
+        """An object as large as one may be, where there is no room for it."""
+        self.make_vault()
+        os.truncate(self.lifeboat.vault_path() / "vault", 1 << 30)  # takes none on the disk
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+        ended = self.lifeboat.run("points", preexec=limit)
+        self.assert_error(ended, harness.FAILED, "gives no more memory", "MemoryMax=")
 
     def test_json_of_a_usage_error(self):
         ended = self.lifeboat.run("points", "--json", "--nonsense")
