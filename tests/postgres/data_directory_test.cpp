@@ -139,6 +139,57 @@ TEST_F(DataDirectory, ATablespaceThatLiesInAnotherPlaceOfTheRestoreIsRefused) {
   EXPECT_TRUE(fs::exists(data_ / "space"));
 }
 
+// As long as it lives, this process is no superuser, who may open anything.
+class AsNobody {
+ public:
+  AsNobody() { set(kNobody); }
+  ~AsNobody() { set(0); }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+  static void give(const fs::path& path) {
+    if (::getuid() != 0) return;
+    EXPECT_EQ(::chown(path.c_str(), kNobody, kNobody), 0);
+  }
+
+ private:
+  static constexpr unsigned kNobody = 65534;
+  static void set(unsigned user) {
+    if (::getuid() != 0) return;
+    EXPECT_EQ(::seteuid(user), 0);
+  }
+};
+
+// The entry of a directory that was made lies in its parent: one that cannot be opened cannot be
+// made durable, and that is no success.
+TEST_F(DataDirectory, AParentThatCannotBeMadeDurableIsAnError) {
+  const auto error_of = [](const std::function<void()>& f) {
+    try {
+      f();
+    } catch (const Error& error) {
+      return std::string(to_string(error.code())) + " " + error.what();
+    }
+    return std::string("nothing was thrown");
+  };
+  fs::create_directory(outside_);
+  for (const auto& path : {dir_.path(), outside_}) AsNobody::give(path);
+  const AsNobody nobody;
+  const auto write_only = fs::perms::owner_write | fs::perms::owner_exec;
+  DataDirectoryWriter writer(data_, {});
+  writer.begin_directory("pg_tblspc", 0700);
+  fs::permissions(outside_, write_only);
+  EXPECT_THAT(error_of([&] { writer.symlink("pg_tblspc/1", (outside_ / "space").string()); }),
+              testing::AllOf(testing::StartsWith("denied"), HasSubstr(outside_.string() + ":")));
+  fs::permissions(outside_, fs::perms::owner_all);
+  writer.symlink("pg_tblspc/2", (outside_ / "other").string());
+  fs::permissions(dir_.path(), write_only);
+  EXPECT_THAT(error_of([&] { writer.finish(); }),
+              testing::AllOf(testing::StartsWith("denied"), HasSubstr(dir_.path().string() + ":")));
+  EXPECT_EQ(directory_state(data_), DirectoryState::unfinished);
+  fs::permissions(dir_.path(), fs::perms::owner_all);
+  writer.finish();
+  EXPECT_EQ(directory_state(data_), DirectoryState::occupied);
+}
+
 TEST_F(DataDirectory, ItsOwnLinkIsFollowed) {
   fs::create_directory(outside_);
   fs::create_directory_symlink(outside_, data_);
