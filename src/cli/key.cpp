@@ -28,8 +28,8 @@ struct KeyOptions {
   std::string file;
 };
 KeyMaterial new_key(const KeyOptions& options);
-void print_keys(const vault::Vault::Root& root, const std::vector<vault::ListedKey>& keys);
-nlohmann::json keys_json(const vault::Vault::Root& root, const std::vector<vault::ListedKey>& keys);
+void print_keys(const vault::Root& root, const std::vector<vault::ListedKey>& keys);
+nlohmann::json keys_json(const vault::Root& root, const std::vector<vault::ListedKey>& keys);
 vault::KeyInfo add_to(const recovery::OpenVault& open, const KeyMaterial& key,
                       const std::string& label, Clock& clock);
 void require_encrypted(const vault::Vault& vault);
@@ -213,7 +213,7 @@ void tell_removed(const std::string& id) {
       "vault: the data is encrypted as it was. If that matters, begin a new vault");
 }
 
-void print_keys(const vault::Vault::Root& root, const std::vector<vault::ListedKey>& keys) {
+void print_keys(const vault::Root& root, const std::vector<vault::ListedKey>& keys) {
   if (!root.encrypted) {
     say("vault " + root.id + " is plain: it has no keys");
     return;
@@ -230,8 +230,7 @@ void print_keys(const vault::Vault::Root& root, const std::vector<vault::ListedK
   print_data(table.text());
 }
 
-nlohmann::json keys_json(const vault::Vault::Root& root,
-                         const std::vector<vault::ListedKey>& keys) {
+nlohmann::json keys_json(const vault::Root& root, const std::vector<vault::ListedKey>& keys) {
   auto out = nlohmann::json::array();
   for (const auto& one : keys) {
     if (one.key) {

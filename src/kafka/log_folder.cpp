@@ -6,12 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <sstream>
 
 #include "base/bytes.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "kafka/checkpoint_file.hpp"
 
 namespace lifeboat::kafka {
 
@@ -31,42 +30,13 @@ void give_to(const fs::path& path, FolderOwner owner) {
   }
 }
 
-struct CheckpointLine {
-  TopicPartition partition;
-  Offset offset;
-};
-
-// "0", the number of lines, then "topic partition offset" each.
 std::vector<CheckpointLine> read_checkpoint(const fs::path& path) {
-  const auto text = read_file(path, ByteCount(256u << 20));
-  if (!text || text->empty()) return {};  // a broker makes it empty, before it first writes it
-  std::istringstream in(*text);
-  std::vector<CheckpointLine> lines;
-  int version = -1;
-  std::size_t count = 0;
-  if (!(in >> version >> count) || version != 0) {
-    throw Error(Code::unsupported, path.string(), "is not a checkpoint file of version 0");
-  }
-  CheckpointLine line;
-  while (in >> line.partition.topic >> line.partition.partition.value >> line.offset.value) {
-    lines.push_back(line);
-  }
-  if (lines.size() != count) {
-    throw Error(Code::corrupt, path.string(),
-                fmt::format("says {} lines and has {}", count, lines.size()),
-                "start and stop the broker once, so that it writes it anew");
-  }
-  return lines;
+  return parse_checkpoint(read_file(path, ByteCount(256u << 20)).value_or(""), path.string());
 }
 
 void write_checkpoint(const fs::path& path, const std::vector<CheckpointLine>& lines) {
-  std::string text = fmt::format("0\n{}\n", lines.size());
-  for (const auto& line : lines) {
-    text += fmt::format("{} {} {}\n", line.partition.topic, line.partition.partition.value,
-                        line.offset.value);
-  }
   const auto owner = owner_of(path.parent_path());
-  write_file_durably(path, text, 0644);
+  write_file_durably(path, encode(lines), 0644);
   give_to(path, owner);
 }
 

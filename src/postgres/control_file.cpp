@@ -21,20 +21,15 @@ constexpr std::uint32_t kShutDown = 1, kShutDownInRecovery = 2;
 
 }  // namespace
 
-ControlFile read_control(const std::filesystem::path& directory) {
-  const auto path = directory / "global" / "pg_control";
-  auto bytes = read_file(path, ByteCount(64 << 10));
-  if (!bytes) {
-    throw Error(Code::not_found, path.string(), "there is no cluster in this directory");
-  }
-  if (bytes->size() < kCrcAt + 4) throw Error(Code::corrupt, path.string(), "too short");
-  const char* at = bytes->data();
+ControlFile parse_control(std::string bytes, const std::string& subject) {
+  if (bytes.size() < kCrcAt + 4) throw Error(Code::corrupt, subject, "too short");
+  const char* at = bytes.data();
   if (const auto version = load_le<std::uint32_t>(at + kVersionAt); version != kVersion) {
-    throw Error(Code::unsupported, path.string(),
+    throw Error(Code::unsupported, subject,
                 fmt::format("version {} of the control file is not known", version));
   }
-  if (crc32c(std::string_view(*bytes).substr(0, kCrcAt)) != load_le<std::uint32_t>(at + kCrcAt)) {
-    throw Error(Code::corrupt, path.string(), "its checksum is wrong");
+  if (crc32c(std::string_view(bytes).substr(0, kCrcAt)) != load_le<std::uint32_t>(at + kCrcAt)) {
+    throw Error(Code::corrupt, subject, "its checksum is wrong");
   }
   ControlFile control;
   control.system_identifier = load_le<std::uint64_t>(at);
@@ -47,13 +42,22 @@ ControlFile read_control(const std::filesystem::path& directory) {
   control.pages_a_segment = load_le<std::uint32_t>(at + kSegmentPagesAt);
   if (!std::has_single_bit(control.page_size) || control.page_size < kLeastPage ||
       control.page_size > kLargestPage) {
-    throw Error(Code::corrupt, path.string(),
+    throw Error(Code::corrupt, subject,
                 fmt::format("pages of {} bytes cannot be", control.page_size));
   }
   control.wal_segment_size = ByteCount(load_le<std::uint32_t>(at + kSegmentSizeAt));
   control.data_checksums = load_le<std::uint32_t>(at + kChecksumsAt) != 0;
-  control.bytes = std::move(*bytes);
+  control.bytes = std::move(bytes);
   return control;
+}
+
+ControlFile read_control(const std::filesystem::path& directory) {
+  const auto path = directory / "global" / "pg_control";
+  auto bytes = read_file(path, ByteCount(64 << 10));
+  if (!bytes) {
+    throw Error(Code::not_found, path.string(), "there is no cluster in this directory");
+  }
+  return parse_control(*std::move(bytes), path.string());
 }
 
 }  // namespace lifeboat::postgres

@@ -21,8 +21,10 @@ struct ControlFile {
   std::string bytes;  // the file itself
 };
 
-// Checked: checksum; Error(corrupt), unsupported for another version, not_found when it is not
-// there. While a server runs it may be met half written, which is corrupt too: read it again.
+// Checked: checksum; Error(corrupt), unsupported for another version. While a server runs it may be
+// met half written, which is corrupt too: read it again.
+ControlFile parse_control(std::string bytes, const std::string& subject);
+// Error(not_found) when it is not there.
 ControlFile read_control(const std::filesystem::path& directory);
 
 }  // namespace lifeboat::postgres

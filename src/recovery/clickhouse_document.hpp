@@ -1,17 +1,12 @@
 #pragma once
 
-#include <filesystem>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "base/checksum.hpp"
-#include "clickhouse/schema.hpp"
-#include "clickhouse/snapshot.hpp"
-#include "recovery/context.hpp"
-#include "recovery/group_sampler.hpp"
+#include "recovery/group_offsets.hpp"
 #include "vault/snapshot.hpp"
 
 namespace lifeboat::recovery {
@@ -45,22 +40,5 @@ struct SavedFile {
 };
 std::string encode(const SavedFile& file);           // one line
 SavedFile decode_saved_file(std::string_view line);  // Error(corrupt)
-Digest sha256_of_file(const std::filesystem::path& path, ByteCount& size,
-                      const Cancel& cancel = Cancel());
-
-// Which files' bytes are read; an empty one: none.
-using FileChoice = std::function<bool(const SavedFile&)>;
-// Compares the files in the place with the list in the vault, their sizes, and the bytes of those
-// that are `chosen`, several files at a time on all cores; calls `damaged` for each that differs.
-// Memory: 256 KiB for each core.
-struct FilesChecked {
-  std::uint64_t files = 0;
-  ByteCount bytes;  // read
-  ByteCount total;  // of all files
-};
-FilesChecked check_backup_files(
-    const vault::SnapshotReader& snapshot, const std::filesystem::path& folder,
-    const FileChoice& chosen, const Cancel& cancel,
-    const std::function<void(const SavedFile&, const std::string& problem, Code)>& damaged);
 
 }  // namespace lifeboat::recovery

@@ -1,23 +1,16 @@
 #pragma once
 
-#include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "base/cancel.hpp"
 #include "base/clock.hpp"
 #include "kafka/types.hpp"
+#include "recovery/group_offsets.hpp"
 #include "vault/logbook.hpp"
 #include "vault/logbook_writer.hpp"
 
 namespace lifeboat::recovery {
-
-// Committed offsets of all groups of a cluster.
-using GroupOffsets = std::map<std::string, std::map<kafka::TopicPartition, Offset>>;
-
-nlohmann::json to_json(const GroupOffsets& groups);  // {group: [[topic, partition, offset], …]}
-GroupOffsets group_offsets_from_json(const nlohmann::json& json);  // Error(corrupt)
 
 // Writes the groups' committed offsets into the logbook whenever they changed, so that they are not
 // lost with Kafka. (They are samples: a commit between two of them is not seen.)

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kafka/types.hpp"
-#include "recovery/group_sampler.hpp"
+#include "recovery/group_offsets.hpp"
 
 namespace lifeboat::recovery {
 

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "clickhouse/restore.hpp"
 #include "recovery/restore_session.hpp"
+#include "recovery/saved_files.hpp"
 
 namespace lifeboat::recovery {
 namespace {

@@ -6,8 +6,8 @@
 #include "kafka/admin.hpp"
 #include "kafka/cluster.hpp"
 #include "recovery/backup.hpp"
-#include "recovery/clickhouse_document.hpp"
 #include "recovery/restore_lock.hpp"
+#include "recovery/saved_files.hpp"
 #include "recovery/unpublished_backups.hpp"
 
 namespace lifeboat::recovery {

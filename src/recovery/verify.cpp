@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/host.hpp"
-#include "recovery/clickhouse_document.hpp"
+#include "recovery/saved_files.hpp"
 #include "vault/damage.hpp"
 #include "vault/points.hpp"
 

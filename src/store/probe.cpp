@@ -6,11 +6,9 @@
 #include <functional>
 #include <future>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
-#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "base/thread.hpp"
 
@@ -138,35 +136,12 @@ Capabilities probe(ObjectStore& store, Random& random, const ProbeOptions& optio
   return out;
 }
 
-namespace {
-
-std::string encode(const Capabilities& c) {
-  nlohmann::json record{{"put_if_absent", c.put_if_absent},
-                        {"put_if_unchanged", c.put_if_unchanged},
-                        {"what", c.what}};
-  record["crc32c"] = fmt::format("{:08x}", crc32c(record.dump()));
-  return record.dump();
-}
-
-}  // namespace
-
 void record(ObjectStore& store, const Capabilities& capabilities) {
   store.put(kRecord, encode(capabilities));
 }
 
 std::optional<Capabilities> recorded(ObjectStore& store) {
-  const auto text = store.get(kRecord);
-  const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
-  if (!json.is_object()) return std::nullopt;
-  try {
-    const Capabilities found{json.at("put_if_absent").get<bool>(),
-                             json.at("put_if_unchanged").get<bool>(), json.value("what", "")};
-    // A no stands, whoever wrote it; a yes only byte for byte as it was written.
-    if (found.several_writers() && text != encode(found)) return std::nullopt;
-    return found;
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
+  return parse_capabilities(store.get(kRecord).value_or(""));
 }
 
 }  // namespace lifeboat::store

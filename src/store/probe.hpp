@@ -1,22 +1,12 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "base/random.hpp"
+#include "store/capabilities.hpp"
 #include "store/object_store.hpp"
 
 namespace lifeboat::store {
-
-// What a store was seen to do when several writers raced for one object. Some servers take a
-// condition and ignore it, others look first and then write.
-struct Capabilities {
-  bool put_if_absent = false;     // of several writers one creates, the others are told `exists`
-  bool put_if_unchanged = false;  // of several that saw one version one replaces it
-  std::string what;               // what was seen instead; empty: both hold
-
-  bool several_writers() const { return put_if_absent && put_if_unchanged; }
-};
 
 struct ProbeOptions {
   int writers = 4;

@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "store/object_lock.hpp"
 #include "vault/chunks.hpp"
+#include "vault/known_locks.hpp"
 #include "vault/points.hpp"
 
 // Object Lock: what of a vault is locked, and for how long. A point is locked for `retain` from its
@@ -22,13 +23,6 @@ namespace lifeboat::vault {
 // of an open point are locked too, some hundred bytes each, as a replacement of a point is one to
 // the store.
 store::LockRule lock_rule(Millis retain);
-
-// Until when objects are locked for sure, as far as somebody has looked: it spares asking for each
-// object before each point. Locks only grow, so what is known stays true.
-using KnownLocks = std::map<std::string, Timestamp>;
-std::string encode_locks(const KnownLocks& known, const std::string& vault_id);
-// Empty when it is another vault's, or not such a text: all is asked anew then.
-KnownLocks decode_locks(const std::string& text, const std::string& vault_id);
 
 // What a point that is about to be published needs, and what opens the vault, by name. What was put
 // into `chunks` is flushed.

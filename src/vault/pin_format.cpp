@@ -8,28 +8,22 @@
 namespace lifeboat::vault {
 namespace {
 
-Timestamp time_of(const std::string& name, const nlohmann::json& text) {
-  auto time = parse_timestamp(text.get<std::string>());
-  if (!time) throw_corrupt(ObjectType::pin, name, "has a time that is none");
-  return *time;
-}
-
 Pin pin_of(const std::string& name, const nlohmann::json& json) {
   Pin pin;
   pin.id = json.at("id").get<std::string>();
   pin.point = point_from_json(ObjectType::pin, name, json.at("point"));
   pin.follows = json.at("follows").get<bool>();
-  pin.created = time_of(name, json.at("created"));
+  pin.created = time_of(ObjectType::pin, name, json.at("created"));
   pin.host = json.at("host").get<std::string>();
   pin.folder = json.at("folder").get<std::string>();
   pin.process = json.at("process").get<std::int64_t>();
   pin.plan = json.at("plan").get<std::string>();
   if (json.contains("renewed")) {
-    pin.renewed = time_of(name, json.at("renewed"));
+    pin.renewed = time_of(ObjectType::pin, name, json.at("renewed"));
     pin.beats = json.at("beats").get<std::uint64_t>();
   }
   if (json.contains("revoked")) {
-    pin.revoked = time_of(name, json.at("revoked"));
+    pin.revoked = time_of(ObjectType::pin, name, json.at("revoked"));
     pin.why = json.at("why").get<std::string>();
   }
   return pin;

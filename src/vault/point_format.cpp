@@ -10,27 +10,21 @@
 namespace lifeboat::vault {
 namespace {
 
-Timestamp parse_time(ObjectType type, const std::string& name, const nlohmann::json& text) {
-  auto time = parse_timestamp(text.get<std::string>());
-  if (!time) throw_corrupt(type, name, "has a time that is none");
-  return *time;
-}
-
 UnfinishedPoint unfinished_point(const std::string& name, const nlohmann::json& json) {
   UnfinishedPoint point;
   point.id = json.at("id").get<std::string>();
-  point.created = parse_time(ObjectType::point, name, json.at("created"));
+  point.created = time_of(ObjectType::point, name, json.at("created"));
   point.label = json.at("label").get<std::string>();
   point.host = json.at("host").get<std::string>();
   point.folder = json.at("folder").get<std::string>();
   point.process = json.at("process").get<std::int64_t>();
   if (json.contains("renewed")) {
-    point.renewed = parse_time(ObjectType::point, name, json.at("renewed"));
+    point.renewed = time_of(ObjectType::point, name, json.at("renewed"));
     point.beats = json.at("beats").get<std::uint64_t>();
   }
   const auto state = json.at("state").get<std::string>();
   if (state == "revoked") {
-    point.revoked = parse_time(ObjectType::point, name, json.at("revoked"));
+    point.revoked = time_of(ObjectType::point, name, json.at("revoked"));
     point.why = json.at("why").get<std::string>();
   } else if (state != "open") {
     throw Error(Code::unsupported, "point " + name, "is in a state that is unknown here: " + state,
@@ -98,8 +92,8 @@ RecoveryPoint point_from_json(ObjectType type, const std::string& name,
                               const nlohmann::json& json) {
   RecoveryPoint point;
   point.id = json.at("id").get<std::string>();
-  point.created = parse_time(type, name, json.at("created"));
-  point.finished = parse_time(type, name, json.at("finished"));
+  point.created = time_of(type, name, json.at("created"));
+  point.finished = time_of(type, name, json.at("finished"));
   point.label = json.at("label").get<std::string>();
   point.stores = json.at("stores");
   logs_of(point);  // throws when the references cannot be understood

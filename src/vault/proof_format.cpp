@@ -19,12 +19,6 @@ Enum parse(const std::string& name, const Enum (&all)[N], const std::string& tex
 constexpr Depth kDepths[] = {Depth::existence, Depth::sample, Depth::data};
 constexpr Verdict kVerdicts[] = {Verdict::verified, Verdict::failed, Verdict::could_not_verify};
 
-Timestamp time_of(const std::string& name, const nlohmann::json& text) {
-  auto time = parse_timestamp(text.get<std::string>());
-  if (!time) throw_corrupt(ObjectType::proof, name, "has a time that is none");
-  return *time;
-}
-
 nlohmann::json to_json(const PointProof& point) {
   nlohmann::json out = {{"id", point.id}};
   if (point.existence) out["existence"] = to_string(*point.existence);
@@ -48,21 +42,23 @@ nlohmann::json to_json(const PointProof& point) {
 PointProof point_of(const std::string& name, const nlohmann::json& json) {
   auto time = [&](const char* member) -> std::optional<Timestamp> {
     if (!json.contains(member)) return std::nullopt;
-    return time_of(name, json.at(member));
+    return time_of(ObjectType::proof, name, json.at(member));
   };
   PointProof out{
       json.at("id").get<std::string>(), time("existence"), time("sample"), time("data"), {}};
   if (json.contains("whole")) {
     const auto& whole = json.at("whole");
-    out.whole = {time_of(name, whole.at("from")), time_of(name, whole.at("to"))};
+    out.whole = {time_of(ObjectType::proof, name, whole.at("from")),
+                 time_of(ObjectType::proof, name, whole.at("to"))};
   }
   if (json.contains("sampled")) {
     const auto& sampled = json.at("sampled");
-    out.sampled = {time_of(name, sampled.at("since")), sampled.at("set").get<std::uint64_t>()};
+    out.sampled = {time_of(ObjectType::proof, name, sampled.at("since")),
+                   sampled.at("set").get<std::uint64_t>()};
   }
   if (!json.contains("open")) return out;
   const auto& open = json.at("open");
-  out.open = {time_of(name, open.at("at")),
+  out.open = {time_of(ObjectType::proof, name, open.at("at")),
               parse(name, kDepths, open.at("depth").get<std::string>()),
               parse(name, kVerdicts, open.at("verdict").get<std::string>()),
               open.at("what").get<std::string>()};
@@ -92,7 +88,7 @@ nlohmann::json to_json(const SampleTurn& turn) {
 SampleTurn turn_of(const std::string& name, const nlohmann::json& json) {
   SampleTurn out{place_of(json.at("from")), {}};
   for (const auto& run : json.at("runs")) {
-    out.runs.push_back({time_of(name, run.at("at")), place_of(run.at("upto"))});
+    out.runs.push_back({time_of(ObjectType::proof, name, run.at("at")), place_of(run.at("upto"))});
   }
   return out;
 }
@@ -114,8 +110,8 @@ DamageNote note_of(const nlohmann::json& json) {
 Proof proof_of(const std::string& name, const nlohmann::json& json) {
   Proof out;
   out.id = json.at("id").get<std::string>();
-  out.began = time_of(name, json.at("began"));
-  out.finished = time_of(name, json.at("finished"));
+  out.began = time_of(ObjectType::proof, name, json.at("began"));
+  out.finished = time_of(ObjectType::proof, name, json.at("finished"));
   out.host = json.at("host").get<std::string>();
   out.depth = parse(name, kDepths, json.at("depth").get<std::string>());
   out.verdict = parse(name, kVerdicts, json.at("verdict").get<std::string>());

@@ -1,84 +1,11 @@
 #include "vault/prune_word.hpp"
 
-#include <algorithm>
-
 #include "base/error.hpp"
 #include "vault/object.hpp"
 #include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
-
-const std::string kPrefix = "prune/";
-
-std::string encode(const PruneWord& word) {
-  nlohmann::json json = {
-      {"id", word.id},           {"created", to_string(word.created)}, {"host", word.host},
-      {"packs", word.packs},     {"snapshots", word.snapshots},        {"points", word.points},
-      {"outside", word.outside}, {"bytes", word.bytes.value}};
-  if (!word.logs.empty()) json["logs"] = to_json(word.logs);
-  if (word.window) {
-    json["window"] = {{"point", word.window->point}, {"created", to_string(word.window->created)}};
-  }
-  if (word.suspects) {
-    json["since"] = to_string(word.suspects->since);
-    json["suspects"] = word.suspects->points;
-  }
-  if (word.decided) json["decided"] = true;
-  return dump_json(json, "word " + word.id);
-}
-
-Timestamp time_of(const std::string& name, const nlohmann::json& text) {
-  auto time = parse_timestamp(text.get<std::string>());
-  if (!time) throw_corrupt(ObjectType::word, name, "has a time that is none");
-  return *time;
-}
-
-std::vector<std::string> names_of(const nlohmann::json& json) {
-  return json.get<std::vector<std::string>>();
-}
-
-// Only these are ever deleted by a word, whatever it says.
-void check_names(const std::string& name, const std::vector<std::string>& names,
-                 const std::string& prefix) {
-  for (const auto& one : names) {
-    if (one.starts_with(prefix) && store::valid_name(one)) continue;
-    throw_corrupt(ObjectType::word, name, "names " + one + ", which is none of " + prefix);
-  }
-}
-
-PruneWord decode(const Vault& vault, const std::string& id, std::string object) {
-  auto name = word_name(id);
-  auto opened = unseal(vault.sealing(), ObjectType::word, name, object);
-  auto json = parse_json(ObjectType::word, name, opened.payload);
-  return read_members(ObjectType::word, name, [&] {
-    PruneWord word;
-    word.id = json.at("id").get<std::string>();
-    word.created = time_of(name, json.at("created"));
-    word.host = json.at("host").get<std::string>();
-    word.packs = names_of(json.at("packs"));
-    word.snapshots = names_of(json.at("snapshots"));
-    word.points = names_of(json.value("points", nlohmann::json::array()));  // old ones say none
-    word.outside = names_of(json.at("outside"));
-    word.bytes = ByteCount(json.at("bytes").get<std::uint64_t>());
-    if (json.contains("logs")) {
-      word.logs = pruned_from_json(ObjectType::word, name, json.at("logs"));
-    }
-    if (json.contains("window")) {
-      const auto& window = json.at("window");
-      word.window = {time_of(name, window.at("created")), window.at("point").get<std::string>()};
-    }
-    if (json.contains("since")) {
-      word.suspects = {time_of(name, json.at("since")), names_of(json.at("suspects"))};
-    }
-    word.decided = json.value("decided", false);
-    if (word.id != id) throw_corrupt(ObjectType::word, name, "says it is " + word.id);
-    check_names(name, word.packs, "packs/");
-    check_names(name, word.snapshots, "snapshots/");
-    check_names(name, word.points, "points/");
-    return word;
-  });
-}
 
 // The version is that of before or when it was read, and contents never come back: a swap by it
 // replaces what was read, or nothing.
@@ -89,7 +16,7 @@ std::optional<ListedWord> read_once(const Vault& vault, const std::string& id) {
   if (!object) return std::nullopt;
   ListedWord out{id, info->version, std::nullopt, ""};
   try {
-    out.word = decode(vault, id, std::move(*object));
+    out.word = open_word(vault.sealing(), id, std::move(*object));
   } catch (const Error& error) {
     if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
     out.problem = error.what();
@@ -98,10 +25,6 @@ std::optional<ListedWord> read_once(const Vault& vault, const std::string& id) {
 }
 
 }  // namespace
-
-std::string word_name(const std::string& id) {
-  return kPrefix + id;
-}
 
 std::string make_word_id(Clock& clock, Random& random) {
   return compact_time(clock.now()) + "-" + random.hex(16);
@@ -119,8 +42,9 @@ std::optional<ListedWord> read_word(const Vault& vault, const std::string& id) {
 
 std::vector<ListedWord> list_words(const Vault& vault) {
   std::vector<ListedWord> out;
-  for (const auto& name : store::list_twice(vault.store(), kPrefix)) {
-    if (auto word = read_word(vault, name.substr(kPrefix.size()))) out.push_back(std::move(*word));
+  for (const auto& name : store::list_twice(vault.store(), std::string(kWordPrefix))) {
+    if (auto word = read_word(vault, name.substr(kWordPrefix.size())))
+      out.push_back(std::move(*word));
   }
   return out;
 }

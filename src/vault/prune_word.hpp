@@ -7,45 +7,10 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
-#include "vault/pruned_logs.hpp"
 #include "vault/vault.hpp"
+#include "vault/word_format.hpp"
 
 namespace lifeboat::vault {
-
-// The point with which the logbook's window begins; older ones first.
-struct WindowBeginning {
-  Timestamp created;
-  std::string point;  // its id
-  friend auto operator<=>(const WindowBeginning&, const WindowBeginning&) = default;
-};
-
-// What a pruner is about to delete: `prune/<id>`, read by everybody who is about to rely on it
-// (docs/prune.md). Its states only go forward, each by one swap: named; told who was open after
-// that, and which points go for sure; decided. It goes when nothing is left of what was decided.
-struct PruneWord {
-  std::string id;  // <time>-<16 hex digits>: drawn anew for each
-  Timestamp created;
-  std::string host;
-  // Sorted names of objects; once decided those that are deleted, the others were used again.
-  std::vector<std::string> packs;
-  std::vector<std::string> snapshots;
-  std::vector<std::string> points;   // with suspects: those that go for sure
-  std::vector<std::string> outside;  // what these points have beside the vault
-  ByteCount bytes;                   // of these packs
-  PrunedLogs logs;                   // what is to be left of logs of which something is pruned
-  // That it drops points and prunes logs relies on this one. nullopt: on none.
-  std::optional<WindowBeginning> window;
-  struct Suspects {
-    Timestamp since;                  // from then on the grace period counts
-    std::vector<std::string> points;  // open after the word was written: they may not know it
-  };
-  std::optional<Suspects> suspects;
-  bool decided = false;
-
-  bool names_nothing() const {
-    return packs.empty() && snapshots.empty() && points.empty() && outside.empty() && logs.empty();
-  }
-};
 
 // A word, or why it cannot be read.
 struct ListedWord {
@@ -81,7 +46,5 @@ struct OtherWords {
   bool known = true;
 };
 OtherWords other_words(const Vault& vault, const std::string& except);
-
-std::string word_name(const std::string& id);  // prune/<id>
 
 }  // namespace lifeboat::vault

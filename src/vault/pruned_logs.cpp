@@ -1,21 +1,10 @@
 #include "vault/pruned_logs.hpp"
 
-#include <algorithm>
-
 #include "base/error.hpp"
-#include "vault/logbook_format.hpp"
 #include "vault/object.hpp"
-#include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
-
-PrunedLogs decode(const Vault& vault, const std::string& name, std::string object) {
-  const auto opened = unseal(vault.sealing(), ObjectType::pruned, name, object);
-  const auto json = parse_json(ObjectType::pruned, name, opened.payload);
-  return read_members(ObjectType::pruned, name,
-                      [&] { return pruned_from_json(ObjectType::pruned, name, json.at("logs")); });
-}
 
 // False: one that was listed is gone, put together with others since.
 bool try_read(const Vault& vault, FoundPruned& found) {
@@ -24,7 +13,7 @@ bool try_read(const Vault& vault, FoundPruned& found) {
     auto object = vault.store().get(name);
     if (!object) return false;
     try {
-      found.logs.narrow(decode(vault, name, std::move(*object)));
+      found.logs.narrow(open_pruned(vault.sealing(), name, std::move(*object)));
     } catch (const Error& error) {
       if (error.code() != Code::corrupt && error.code() != Code::unsupported) throw;
       found.damaged.push_back({name, error});
@@ -35,25 +24,6 @@ bool try_read(const Vault& vault, FoundPruned& found) {
 
 }  // namespace
 
-const Ranges* PrunedLogs::left_of(const LogName& log) const {
-  const auto it = logs_.find(log);
-  return it == logs_.end() ? nullptr : &it->second;
-}
-
-bool PrunedLogs::needs(const LogName& log, Position base, Position next) const {
-  const auto* left = left_of(log);
-  return left == nullptr || meets(*left, {base, next});
-}
-
-void PrunedLogs::narrow(const LogName& log, const Ranges& left) {
-  auto [it, fresh] = logs_.try_emplace(log, left);
-  if (!fresh) it->second = intersect(it->second, left);
-}
-
-void PrunedLogs::narrow(const PrunedLogs& others) {
-  for (const auto& [log, left] : others.logs_) narrow(log, left);
-}
-
 FoundPruned read_pruned(const Vault& vault) {
   for (;;) {
     FoundPruned found;
@@ -62,45 +32,13 @@ FoundPruned read_pruned(const Vault& vault) {
 }
 
 void write_pruned(const Vault& vault, const std::string& id, const PrunedLogs& logs) {
-  const auto name = std::string(kPrunedPrefix) + id;
-  const auto payload = dump_json({{"id", id}, {"logs", to_json(logs)}}, name);
+  const auto name = pruned_name(id);
+  const auto payload = encode_pruned(id, logs);
   const auto object = seal(vault.sealing(), ObjectType::pruned, name, payload);
   if (vault.store().put_if_absent(name, object) == store::PutResult::exists &&
       !holds(vault, ObjectType::pruned, name, payload)) {
     throw Error(Code::conflict, name, "was written by somebody else", "run lifeboat prune again");
   }
-}
-
-nlohmann::json to_json(const PrunedLogs& logs) {
-  auto out = nlohmann::json::object();
-  for (const auto& [log, left] : logs.logs()) {
-    auto& rows = out[log.value] = nlohmann::json::array();
-    for (const auto& range : left) {
-      rows.push_back({range.from.value});
-      if (range.to < kLastPosition) rows.back().push_back(range.to.value);
-    }
-  }
-  return out;
-}
-
-PrunedLogs pruned_from_json(ObjectType type, const std::string& name, const nlohmann::json& json) {
-  PrunedLogs out;
-  for (const auto& [log, rows] : json.items()) {
-    Ranges left;
-    for (const auto& row : rows) {
-      const Position from(row.at(0).get<std::int64_t>());
-      const Position to = row.size() > 1 ? Position(row.at(1).get<std::int64_t>()) : kLastPosition;
-      if (from >= to || (!left.empty() && from <= left.back().to)) {
-        throw_corrupt(type, name, "names ranges that cannot be");
-      }
-      left.push_back({from, to});
-    }
-    if (left.empty() || left.back().to != kLastPosition || !valid_log({log})) {
-      throw_corrupt(type, name, "leaves nothing of a log's end");
-    }
-    out.narrow({log}, left);
-  }
-  return out;
 }
 
 }  // namespace lifeboat::vault

@@ -152,7 +152,7 @@ class SnapshotReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// snapshots/<64 digits> of Vault::name_of() the id's digest.
+// snapshots/<64 digits>: the id, or what an encrypted vault names it by.
 std::string snapshot_name(const Vault& vault, const SnapshotId& id);
 
 }  // namespace lifeboat::vault

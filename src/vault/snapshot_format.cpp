@@ -3,6 +3,8 @@
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "vault/object.hpp"
+#include "vault/sealing.hpp"
+#include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -27,7 +29,48 @@ std::string begin_record(Record type, std::string_view path) {
   return out;
 }
 
+SnapshotRoot root_of(const std::string& name, const nlohmann::json& json) {
+  SnapshotRoot root;
+  root.kind = json.at("kind").get<std::string>();
+  root.meta = json.at("meta");
+  root.entries = json.at("entries").get<std::uint64_t>();
+  root.bytes = ByteCount(json.at("bytes").get<std::uint64_t>());
+  for (const auto& page : json.at("pages")) {
+    auto digest = Digest::parse(page.at(0).get<std::string>());
+    ByteCount size(page.at(1).get<std::uint64_t>());
+    if (!digest || size > kMaxChunk) {
+      throw_corrupt(ObjectType::snapshot, name, "names a page that cannot be");
+    }
+    root.pages.push_back({*digest, size});
+  }
+  return root;
+}
+
 }  // namespace
+
+std::string encode(const SnapshotRoot& root) {
+  nlohmann::json json = {{"kind", root.kind},
+                         {"meta", root.meta},
+                         {"entries", root.entries},
+                         {"bytes", root.bytes.value},
+                         {"pages", nlohmann::json::array()}};
+  for (const auto& page : root.pages) json["pages"].push_back({page.digest.hex(), page.size.value});
+  return dump_json(json, "snapshot " + root.kind);
+}
+
+std::string snapshot_name(const Sealing* sealing, const SnapshotId& id) {
+  const auto named = sealing != nullptr ? sealing->name_of(id.digest) : id.digest;
+  return "snapshots/" + named.hex();
+}
+
+SnapshotRoot open_snapshot(const Sealing* sealing, const std::string& name, std::string object) {
+  auto payload = unseal(sealing, ObjectType::snapshot, name, object).payload;
+  if (snapshot_name(sealing, {sha256(payload)}) != name) {
+    throw_corrupt(ObjectType::snapshot, name, "its content is not the one it is named after");
+  }
+  auto json = parse_json(ObjectType::snapshot, name, payload);
+  return read_members(ObjectType::snapshot, name, [&] { return root_of(name, json); });
+}
 
 std::optional<SnapshotId> SnapshotId::parse(std::string_view hex) {
   auto digest = Digest::parse(hex);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +10,21 @@
 
 namespace lifeboat::vault {
 
-// The records of a snapshot's list of entries; docs/format.md has the bytes.
+// The bytes of `snapshots/<64 hex>` and of the list that it names; docs/format.md. What is done
+// with them: snapshot.hpp.
+struct SnapshotRoot {
+  std::string kind;
+  nlohmann::json meta;
+  std::uint64_t entries = 0;
+  ByteCount bytes;              // of all files
+  std::vector<ChunkRef> pages;  // put together they are the list of entries
+};
+std::string encode(const SnapshotRoot& root);
+// Named after its payload. Error(corrupt) also when `name` is not that of this content.
+std::string snapshot_name(const Sealing* sealing, const SnapshotId& id);
+SnapshotRoot open_snapshot(const Sealing* sealing, const std::string& name, std::string object);
+
+// The records of the list.
 constexpr std::size_t kMaxPath = 4096;
 bool valid_path(std::string_view path);
 

@@ -8,7 +8,7 @@
 #include "vault/object.hpp"
 #include "vault/read_ahead.hpp"
 #include "vault/snapshot.hpp"
-#include "vault/text.hpp"
+#include "vault/snapshot_format.hpp"
 #include "vault/work_pool.hpp"
 
 namespace lifeboat::vault {
@@ -106,18 +106,14 @@ class FirstError {
 }  // namespace
 
 std::string snapshot_name(const Vault& vault, const SnapshotId& id) {
-  return "snapshots/" + vault.name_of(id.digest).hex();
+  return snapshot_name(vault.sealing(), id);
 }
 
 struct SnapshotReader::Impl {
   std::string name;
   std::unique_ptr<Chunks> own;
   Chunks& chunks;
-  std::string kind;
-  nlohmann::json meta;
-  std::uint64_t entries = 0;
-  ByteCount bytes;
-  std::vector<ChunkRef> pages;
+  SnapshotRoot root;
 
   Impl(std::unique_ptr<Chunks> its, Chunks& used, std::string named)
       : name(std::move(named)), own(std::move(its)), chunks(used) {
@@ -127,27 +123,7 @@ struct SnapshotReader::Impl {
       throw Error(Code::not_found, "snapshot " + name, "is missing from the vault",
                   "use another point (lifeboat points)");
     }
-    auto payload = unseal(vault.sealing(), ObjectType::snapshot, name, *object).payload;
-    if (snapshot_name(vault, {sha256(payload)}) != name) {
-      throw_corrupt(ObjectType::snapshot, name, "its content is not the one it is named after");
-    }
-    auto root = parse_json(ObjectType::snapshot, name, payload);
-    read_members(ObjectType::snapshot, name, [&] { read(root); });
-  }
-
-  void read(const nlohmann::json& root) {
-    kind = root.at("kind").get<std::string>();
-    meta = root.at("meta");
-    entries = root.at("entries").get<std::uint64_t>();
-    bytes = ByteCount(root.at("bytes").get<std::uint64_t>());
-    for (const auto& page : root.at("pages")) {
-      auto digest = Digest::parse(page.at(0).get<std::string>());
-      ByteCount size(page.at(1).get<std::uint64_t>());
-      if (!digest || size > kMaxChunk) {
-        throw_corrupt(ObjectType::snapshot, name, "names a page that cannot be");
-      }
-      pages.push_back({*digest, size});
-    }
+    root = open_snapshot(vault.sealing(), name, std::move(*object));
   }
 };
 
@@ -163,19 +139,19 @@ SnapshotReader::SnapshotReader(Chunks& chunks, const std::string& name)
 SnapshotReader::~SnapshotReader() = default;
 
 const std::string& SnapshotReader::kind() const {
-  return impl_->kind;
+  return impl_->root.kind;
 }
 const nlohmann::json& SnapshotReader::meta() const {
-  return impl_->meta;
+  return impl_->root.meta;
 }
 std::uint64_t SnapshotReader::entries() const {
-  return impl_->entries;
+  return impl_->root.entries;
 }
 ByteCount SnapshotReader::bytes() const {
-  return impl_->bytes;
+  return impl_->root.bytes;
 }
 const std::vector<ChunkRef>& SnapshotReader::pages() const {
-  return impl_->pages;
+  return impl_->root.pages;
 }
 
 void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) const {
@@ -184,7 +160,7 @@ void SnapshotReader::for_each(const std::function<void(const Entry&)>& visit) co
 }
 
 EntryList SnapshotReader::list() const {
-  return {impl_->chunks, impl_->name, impl_->pages, impl_->entries, impl_->bytes};
+  return {impl_->chunks, impl_->name, impl_->root.pages, impl_->root.entries, impl_->root.bytes};
 }
 
 void SnapshotReader::read_tree(EntrySink& sink) const {

@@ -5,7 +5,6 @@
 #include "vault/object.hpp"
 #include "vault/snapshot.hpp"
 #include "vault/snapshot_format.hpp"
-#include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
@@ -129,17 +128,10 @@ struct SnapshotWriter::Impl {
     finished = true;
     while (!waiting.empty()) write_front();
     if (!page.empty()) flush_page();
-    nlohmann::json root = {{"kind", kind},
-                           {"meta", meta},
-                           {"entries", entries},
-                           {"bytes", bytes},
-                           {"pages", nlohmann::json::array()}};
-    for (auto& future : pages) {
-      ChunkRef ref = future.get();
-      root["pages"].push_back({ref.digest.hex(), ref.size.value});
-    }
+    SnapshotRoot root{kind, meta, entries, ByteCount(bytes), {}};
+    for (auto& future : pages) root.pages.push_back(future.get());
     chunks.flush();
-    return write_root(dump_json(root, "snapshot " + kind));
+    return write_root(encode(root));
   }
 
   // Its name is made of its content: a root that is there is this one, or a damaged one that this

@@ -26,4 +26,10 @@ nlohmann::json parse_json(ObjectType type, const std::string& name, std::string_
   return json;
 }
 
+Timestamp time_of(ObjectType type, const std::string& name, const nlohmann::json& text) {
+  auto time = parse_timestamp(text.get<std::string>());
+  if (!time) throw_corrupt(type, name, "has a time that is none");
+  return *time;
+}
+
 }  // namespace lifeboat::vault

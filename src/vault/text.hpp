@@ -16,6 +16,9 @@ std::string dump_json(const nlohmann::json& json, const std::string& subject);
 // Error(corrupt), naming the object, when it is not a JSON object.
 nlohmann::json parse_json(ObjectType type, const std::string& name, std::string_view text);
 
+// A time as JSON has it. Error(corrupt), naming the object; throws what nlohmann::json throws.
+Timestamp time_of(ObjectType type, const std::string& name, const nlohmann::json& text);
+
 // Runs `read` over JSON of the object: a member that is missing or of another type is
 // Error(corrupt), naming the object.
 template <typename F>

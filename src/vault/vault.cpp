@@ -5,21 +5,9 @@
 #include "vault/keys.hpp"
 #include "vault/lost_root.hpp"
 #include "vault/object.hpp"
-#include "vault/text.hpp"
 
 namespace lifeboat::vault {
 namespace {
-
-const std::string kCipher = "AES-256-GCM";
-
-[[noreturn]] void corrupt(const std::string& what) {
-  throw_corrupt(ObjectType::root, kRootName, what);
-}
-
-// What the check of an encrypted vault's root is made of.
-std::string checked_part(const std::string& id, Timestamp created) {
-  return id + " " + to_string(created) + " " + kCipher;
-}
 
 Error encrypted_without_key(store::ObjectStore& store) {
   return Error(Code::denied, store.describe(), "holds an encrypted vault, and no key is given",
@@ -62,12 +50,9 @@ Vault Vault::create(store::ObjectStore& store, Clock& clock, Random& random,
 
 void Vault::write_root(store::ObjectStore& store, const std::string& id, Timestamp created,
                        const Sealing* sealing) {
-  nlohmann::json json = {{"id", id}, {"created", to_string(created)}};
-  if (sealing != nullptr) {
-    json["cipher"] = kCipher;
-    json["check"] = sealing->root_check(checked_part(id, created)).hex();
-  }
-  store.put_if_absent(kRootName, frame(ObjectType::root, kRootName, dump_json(json, kRootName)));
+  Root root{id, created, sealing != nullptr, ""};
+  if (root.encrypted) root.check = sealing->root_check(checked_part(root)).hex();
+  store.put_if_absent(kRootName, root_object(root));
   auto found = read_root(store);  // an answer that was lost: it may be ours all the same
   if (found.id == id) return;
   throw Error(Code::refused, store.describe(),
@@ -75,29 +60,14 @@ void Vault::write_root(store::ObjectStore& store, const std::string& id, Timesta
               "use it as it is, or give another place for a new one");
 }
 
-Vault::Root Vault::read_root(store::ObjectStore& store) {
+Root Vault::read_root(store::ObjectStore& store) {
   auto bytes = store.get(kRootName);
   if (!bytes) {
     require_root_not_lost(store);
     throw Error(Code::not_found, store.describe(), "holds no vault: the object `vault` is missing",
                 "make one with lifeboat init, or correct the path");
   }
-  auto opened = unframe(ObjectType::root, kRootName, *bytes);
-  if (opened.flags != 0) corrupt("has unknown flags");
-  auto json = parse_json(ObjectType::root, kRootName, opened.payload);
-  return read_members(ObjectType::root, kRootName, [&] {
-    auto created = parse_timestamp(json.at("created").get<std::string>());
-    if (!created) corrupt("its time of creation is not a time");
-    Root root{json.at("id").get<std::string>(), *created, json.contains("cipher"), ""};
-    if (!root.encrypted) return root;
-    if (json.at("cipher") != kCipher) {
-      throw Error(Code::unsupported, "root " + kRootName,
-                  "is encrypted by " + json.at("cipher").get<std::string>() + ", unknown here",
-                  "install the Lifeboat that wrote it, or a newer one");
-    }
-    root.check = json.at("check").get<std::string>();
-    return root;
-  });
+  return open_root(*bytes);
 }
 
 Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
@@ -108,13 +78,12 @@ Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
   if (key == nullptr) throw encrypted_without_key(store);
   auto unlocked = unlock(store, root.id, *key);
   auto sealing = std::make_shared<const Sealing>(std::move(unlocked.vault_key), root.id);
-  if (!equal_in_constant_time(sealing->root_check(checked_part(root.id, root.created)).hex(),
-                              root.check)) {
+  if (!equal_in_constant_time(sealing->root_check(checked_part(root)).hex(), root.check)) {
     if (key->kind == KeyMaterial::Kind::vault_key) {
       throw Error(Code::denied, store.describe(), key->from + " is that of another vault",
                   "the sheet says of which; this one is " + root.id);
     }
-    corrupt("was not written by somebody with the vault's key");
+    throw_corrupt(ObjectType::root, kRootName, "was not written by somebody with the vault's key");
   }
   vault.sealing_ = std::move(sealing);
   vault.opened_by_ = unlocked.key_id;
@@ -123,10 +92,6 @@ Vault Vault::open(store::ObjectStore& store, const KeyMaterial* key) {
 
 bool Vault::exists(store::ObjectStore& store) {
   return store.stat(kRootName).has_value();
-}
-
-Digest Vault::name_of(const Digest& content) const {
-  return sealing_ ? sealing_->name_of(content) : content;
 }
 
 bool holds(const Vault& vault, ObjectType type, const std::string& name, std::string_view payload) {

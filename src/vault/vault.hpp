@@ -8,13 +8,12 @@
 #include "store/object_store.hpp"
 #include "vault/crypto.hpp"
 #include "vault/object.hpp"
+#include "vault/root_format.hpp"
 
 namespace lifeboat::vault {
 
 class Sealing;
 struct KeyMaterial;
-
-inline const std::string kRootName = "vault";
 
 // A store that holds a Lifeboat vault: the root object `vault` with the vault's id, and whether it
 // is encrypted. Cheap to copy; the store must outlive it. Thread-safe.
@@ -35,14 +34,6 @@ class Vault {
   // Whether a root object is there, readable or not.
   static bool exists(store::ObjectStore& store);
 
-  // What the root says to everybody.
-  struct Root {
-    std::string id;  // 32 hex digits, random
-    Timestamp created;
-    bool encrypted = false;
-    std::string check;  // of an encrypted one
-    friend bool operator==(const Root&, const Root&) = default;
-  };
   static Root read_root(store::ObjectStore& store);
   // Makes a vault of a store: writes the root if absent; with a key, as that of an encrypted vault,
   // with the check of the key. Error(refused) when another one is there.
@@ -58,8 +49,6 @@ class Vault {
   const Sealing* sealing() const { return sealing_.get(); }
   // Which of its keys opened it; empty: a plain vault, or the vault's key itself.
   const std::string& opened_by() const { return opened_by_; }
-  // What content is named by in the store.
-  Digest name_of(const Digest& content) const;
 
  private:
   Vault(store::ObjectStore& store, Root root) : store_(&store), root_(std::move(root)) {}

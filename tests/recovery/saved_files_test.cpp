@@ -1,9 +1,10 @@
 // The files of ClickHouse's backups beside the list of them in the vault.
+#include "recovery/saved_files.hpp"
+
 #include <fstream>
 #include <map>
 #include <set>
 
-#include "recovery/clickhouse_document.hpp"
 #include "store/memory_store.hpp"
 #include "store/store_fixture.hpp"
 #include "vault/snapshot.hpp"
@@ -11,7 +12,7 @@
 namespace lifeboat::recovery {
 namespace {
 
-struct BackupFilesTest : testing::Test {
+struct SavedFilesTest : testing::Test {
   store::MemoryStore store;
   ManualClock clock{Timestamp(1'000'000)};
   Random random{7};
@@ -41,7 +42,7 @@ struct BackupFilesTest : testing::Test {
   }
 };
 
-TEST_F(BackupFilesTest, EachThatDiffersIsNamedOnceAndTheOthersAreRead) {
+TEST_F(SavedFilesTest, EachThatDiffersIsNamedOnceAndTheOthersAreRead) {
   for (int i = 0; i < 300; ++i) save(i, std::string(static_cast<std::size_t>(i * 3000), 'a'));
   std::string other(200 * 3000, 'a');
   other.back() = 'b';
@@ -67,7 +68,7 @@ TEST_F(BackupFilesTest, EachThatDiffersIsNamedOnceAndTheOthersAreRead) {
   EXPECT_EQ(damaged.size(), 2u);
 }
 
-TEST_F(BackupFilesTest, StopsWhenAsked) {
+TEST_F(SavedFilesTest, StopsWhenAsked) {
   for (int i = 0; i < 50; ++i) save(i, std::string(100'000, 'a'));
   std::map<std::string, Code> damaged;
   auto ask = [&](const SavedFile& file) {
