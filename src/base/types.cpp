@@ -26,8 +26,8 @@ std::optional<Lsn> parse_lsn(std::string_view text) {
 }
 
 std::string to_string(Timestamp t) {
-  std::int64_t millis = ((t.value % 1000) + 1000) % 1000;
-  std::time_t seconds = static_cast<std::time_t>((t.value - millis) / 1000);
+  const std::int64_t millis = ((t.value % 1000) + 1000) % 1000;
+  const std::time_t seconds = t.value / 1000 - (t.value % 1000 < 0 ? 1 : 0);
   std::tm tm{};
   gmtime_r(&seconds, &tm);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", tm.tm_year + 1900, tm.tm_mon + 1,
@@ -62,6 +62,9 @@ std::optional<Timestamp> parse_timestamp(std::string_view text) {
     int minutes = zone.size() > 3 ? std::stoi(zone.substr(zone.size() - 2)) : 0;
     shift = (zone[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
   }
+  // What lies outside of the years 0 to 9999 by its zone could not be read again.
+  constexpr std::int64_t first = -62'167'219'200, end = 253'402'300'800;
+  if (seconds - shift < first || seconds - shift >= end) return std::nullopt;
   return Timestamp((seconds - shift) * 1000 + std::stoi(fraction));
 }
 

@@ -20,9 +20,19 @@ TEST(Types, TimestampRoundTrip) {
   EXPECT_EQ(parse_timestamp(to_string(t)), t);
   EXPECT_EQ(parse_timestamp("1970-01-01 01:00:00+01:00"), Timestamp(0));
   EXPECT_EQ(parse_timestamp("1970-01-01T00:00:01.5Z"), Timestamp(1500));
-  for (const char* wrong : {"", "yesterday", "2026-02-31T00:00:00Z", "2026-01-01T25:00:00Z"}) {
+  for (const char* bound : {"0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"}) {
+    EXPECT_EQ(to_string(parse_timestamp(bound).value_or(Timestamp(0))), bound);
+  }
+  for (const char* wrong : {"", "yesterday", "2026-02-31T00:00:00Z", "2026-01-01T25:00:00Z",
+                            "0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"}) {
     EXPECT_FALSE(parse_timestamp(wrong)) << wrong;
   }
+}
+
+TEST(Types, AnyTimestampIsShown) {
+  EXPECT_EQ(to_string(Timestamp(-1)), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(to_string(Timestamp(INT64_MIN)), "-292275055-05-16T16:47:04.192Z");
+  EXPECT_EQ(to_string(Timestamp(INT64_MAX)), "292278994-08-17T07:12:55.807Z");
 }
 
 TEST(Checksum, KnownAnswers) {
