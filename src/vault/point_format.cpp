@@ -96,6 +96,7 @@ RecoveryPoint point_from_json(ObjectType type, const std::string& name,
   point.finished = time_of(type, name, json.at("finished"));
   point.label = json.at("label").get<std::string>();
   point.stores = json.at("stores");
+  if (!point.stores.is_object()) throw_corrupt(type, name, "has stores that are no object");
   logs_of(point);  // throws when the references cannot be understood
   snapshots_of(point);
   return point;

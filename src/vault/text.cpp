@@ -1,6 +1,7 @@
 #include "vault/text.hpp"
 
 #include "base/error.hpp"
+#include "base/json_depth.hpp"
 
 namespace lifeboat::vault {
 
@@ -21,6 +22,7 @@ std::string dump_json(const nlohmann::json& json, const std::string& subject) {
 }
 
 nlohmann::json parse_json(ObjectType type, const std::string& name, std::string_view text) {
+  if (nests_too_deep(text)) throw_corrupt(type, name, "its content is nested too deep");
   auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) throw_corrupt(type, name, "its content is not a JSON object");
   return json;

@@ -13,7 +13,7 @@ std::string compact_time(Timestamp t);
 
 // JSON as it is stored. Error(failed) when a string in it is not UTF-8.
 std::string dump_json(const nlohmann::json& json, const std::string& subject);
-// Error(corrupt), naming the object, when it is not a JSON object.
+// Error(corrupt), naming the object, when it is not a JSON object, or nests too deep.
 nlohmann::json parse_json(ObjectType type, const std::string& name, std::string_view text);
 
 // A time as JSON has it. Error(corrupt), naming the object; throws what nlohmann::json throws.

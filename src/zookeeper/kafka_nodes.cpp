@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/json_depth.hpp"
 
 namespace lifeboat::zookeeper {
 
@@ -133,6 +134,7 @@ Int parse_number(const Znode& node, std::string_view text) {
 }
 
 json parse_object(const Znode& node) {
+  if (nests_too_deep(node.data)) refuse(node, Code::corrupt, "is nested too deep");
   json object = json::parse(node.data, nullptr, false);
   if (!object.is_object()) refuse(node, Code::corrupt, "is not a JSON object");
   if (object.value("version", json()) != 1) {

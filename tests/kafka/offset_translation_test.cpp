@@ -68,6 +68,9 @@ TEST(OffsetTranslation, ParseRefusesWhatIsNotATable) {
         R"({"v":1,"start":0,"ranges":[[0,9,0],[5,12,9]]})"}) {
     EXPECT_THROW(OffsetTranslation::parse(text), Error) << text;
   }
+  const auto deep = std::string(200'000, '[') + std::string(200'000, ']');
+  EXPECT_THROW(OffsetTranslation::parse(R"({"v":1,"start":0,"ranges":[)" + deep + "]}"), Error);
+  EXPECT_THROW(OffsetTranslation::parse(R"({"v":)" + deep + R"(,"start":0,"ranges":[]})"), Error);
   try {
     OffsetTranslation::parse(R"({"v":2,"start":0,"ranges":[]})");
     FAIL();

@@ -92,6 +92,24 @@ TEST_P(PointsTest, WhatCannotBeReadBackIsNotWritten) {
   EXPECT_TRUE(list_points(vault).empty());
 }
 
+TEST_P(PointsTest, StoresThatAreNoObjectOrNestWithoutEndAreCorrupt) {
+  const auto deep = std::string(200'000, '[') + std::string(200'000, ']');
+  for (const std::string& stores :
+       {std::string("null"), std::string("[]"), "{\"x\":" + deep + "}"}) {
+    const auto payload =
+        R"({"id":"p","created":"2026-11-22T17:05:06Z","finished":"2026-11-22T17:05:06Z","label":"",)"
+        R"("stores":)" +
+        stores + "}";
+    const auto object = seal(vault.sealing(), ObjectType::point, point_name("p"), payload);
+    try {
+      open_point_object(vault.sealing(), "p", object);
+      ADD_FAILURE() << "was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::corrupt);
+    }
+  }
+}
+
 TEST_P(PointsTest, Resolve) {
   EXPECT_EQ(error_of([&] { resolve_point(vault, "latest"); }).code(), Code::not_found);
   auto first = take("1");

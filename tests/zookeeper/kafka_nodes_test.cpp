@@ -108,7 +108,9 @@ TEST(KafkaNodes, TouchesNothingElse) {
 TEST(KafkaNodes, RefusesWhatKafkaWouldNotWrite) {
   const std::string state = "/brokers/topics/ev/partitions/0/state";
   const std::string block = "/latest_producer_id_block";
+  const auto deep = std::string(200'000, '[') + std::string(200'000, ']');
   const std::pair<std::string, std::string> bad[] = {
+      {state, R"({"version":1,"leader_epoch":1,"controller_epoch":1,"isr":)" + deep + "}"},
       {"/controller_epoch", ""},
       {"/controller_epoch", "x"},
       {"/controller_epoch", "-1"},
