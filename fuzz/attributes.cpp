@@ -25,7 +25,7 @@ void attributes(std::string_view bytes) {
   const std::string second(end == std::string_view::npos ? "" : bytes.substr(end + 1));
   const auto facts = facts_of(first), more = facts_of(second);
   const auto merged = recovery::merge_attributes(first, kMiddle, second);
-  if (!facts || !more) return;
+  if (!facts || !more) throw Error(Code::corrupt, "attributes", "say nothing");
   if (merged && recovery::parse_attributes(*merged) != add_up(*facts, kMiddle, *more)) {
     broken("merged attributes tell something else than the facts added up");
   }

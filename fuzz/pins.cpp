@@ -7,11 +7,15 @@ namespace lifeboat::fuzz {
 
 void pins(std::string_view bytes) {
   const std::string id = "20261122T170506123Z-0123456789abcdef";
-  const auto name = vault::pin_name(id);
-  const auto pin = vault::open_pin(nullptr, id, vault::frame(vault::ObjectType::pin, name, bytes));
+  const auto read = [&](std::string_view payload) {
+    const auto object = vault::frame(vault::ObjectType::pin, vault::pin_name(id), payload);
+    return vault::open_pin(nullptr, id, object);
+  };
+  const auto pin = read(bytes);
   const auto again = vault::encode(pin);
-  const auto read = vault::open_pin(nullptr, id, vault::frame(vault::ObjectType::pin, name, again));
-  if (vault::encode(read) != again) broken("a pin is not what was read");
+  if (vault::encode(taken([&] { return read(again); })) != again) {
+    broken("a pin is not what was read");
+  }
   vault::describe(pin);
 }
 

@@ -16,6 +16,7 @@ std::string read(std::string_view payload) {
     return vault::encode(*unfinished);
   }
   const auto& whole = std::get<vault::RecoveryPoint>(point);
+  if (!whole.stores.is_object()) broken("a point without stores");
   vault::snapshots_of(whole);
   vault::logs_of(whole);
   return vault::encode(whole);
@@ -25,7 +26,7 @@ std::string read(std::string_view payload) {
 
 void points(std::string_view bytes) {
   const auto again = read(bytes);
-  if (read(again) != again) broken("a point is not what was read");
+  if (taken([&] { return read(again); }) != again) broken("a point is not what was read");
 }
 
 }  // namespace lifeboat::fuzz

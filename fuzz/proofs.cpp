@@ -7,13 +7,15 @@ namespace lifeboat::fuzz {
 
 void proofs(std::string_view bytes) {
   const std::string id = "20261122T170506123Z-0123456789abcdef";
-  const auto name = vault::proof_name(id);
-  auto proof = vault::open_proof(nullptr, id, vault::frame(vault::ObjectType::proof, name, bytes));
+  const auto read = [&](std::string_view payload) {
+    const auto object = vault::frame(vault::ObjectType::proof, vault::proof_name(id), payload);
+    return vault::open_proof(nullptr, id, object);
+  };
+  const auto proof = read(bytes);
   const auto again = vault::encode_proof(proof);
-  const auto read =
-      vault::open_proof(nullptr, id, vault::frame(vault::ObjectType::proof, name, again));
-  if (vault::encode_proof(read) != again) broken("a proof is not what was read");
-  vault::merge_proofs({{id, proof, Code::corrupt, ""}, {"2", read, Code::corrupt, ""}});
+  const auto same = taken([&] { return read(again); });
+  if (vault::encode_proof(same) != again) broken("a proof is not what was read");
+  vault::merge_proofs({{id, proof, Code::corrupt, ""}, {"2", same, Code::corrupt, ""}});
 }
 
 }  // namespace lifeboat::fuzz

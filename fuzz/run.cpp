@@ -1,16 +1,17 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/error.hpp"
 #include "fuzz/targets.hpp"
 
 namespace lifeboat::fuzz {
 
-void run(Target target, std::string_view bytes) {
+bool run(Target target, std::string_view bytes) {
   try {
     target(bytes);
+    return true;
   } catch (const Error& error) {
     if (error.message().empty()) broken("an Error without a message");
+    return false;
   }
 }
 
