@@ -54,7 +54,7 @@ struct HashDigest {
   }
 };
 
-constexpr std::size_t kBuffersKept = 48;
+constexpr std::size_t kBuffersKept = 40;
 constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded by who hands it over
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};

@@ -73,14 +73,10 @@ void ReadAhead::open() {
   std::vector<Chunks::Coming> some;
   std::vector<Opened> described;
   for (std::uint64_t bytes = 0; !coming_.empty(); coming_.pop_front()) {
-    auto& one = coming_.front();
-    bytes += cost(one.ref);
+    bytes += cost(coming_.front().ref);
     if (bytes > most && !some.empty()) break;
-    described.push_back({cost(one.ref), one.place.stored, {}});
-    if (one.place.codec == ChunkCodec::none) {  // it is content as it lies there: counted once
-      stored_ -= std::exchange(described.back().stored, 0);
-    }
-    some.push_back(std::move(one));
+    described.push_back({cost(coming_.front().ref), coming_.front().place.stored, {}});
+    some.push_back(std::move(coming_.front()));
   }
   auto contents = chunks_.open_later(std::move(some), ended_);
   for (std::size_t i = 0; i < contents.size(); ++i) {

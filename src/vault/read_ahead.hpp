@@ -15,17 +15,19 @@ namespace lifeboat::vault {
 // as it lies there, far ahead, so that what shrinks much takes few calls; then it is opened, not so
 // far. It begins with little at a time, so that the sink need not wait long. For one thread;
 // several may write a tree together. Memory, of all of them: kAhead of content (or one chunk each)
-// with what a promise for each chunk takes, kStoredAhead of what is not opened; of each, the chunk
+// with what a promise for each chunk takes, kStoredAhead of what it lies in; of each, the chunk
 // lists of the files that it was given and that are not whole.
 class ReadAhead {
  public:
   static constexpr ByteCount kFirst{1u << 20};  // of both, at once
-  static constexpr ByteCount kStoredAhead{32u << 20};
+  // With what was opened and did not shrink. Of each of two lanes it is what they open at once
+  // besides what comes next: sixteen chunks are to be hashed together there, too.
+  static constexpr ByteCount kStoredAhead{48u << 20};
   static constexpr ByteCount kFetched{8u << 20};  // of that, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content
   // Of content, at once: sixteen chunks of pages, which are hashed together.
   static constexpr ByteCount kOpened{16 * ((1u << 20) + kEach.value)};
-  static constexpr ByteCount kAhead{3 * kOpened.value};
+  static constexpr ByteCount kAhead{5 * kOpened.value / 2};
 
   // The files that come next; none: that was all.
   using Source = std::function<std::vector<Entry>()>;
