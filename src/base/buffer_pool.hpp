@@ -20,6 +20,8 @@ class BufferPool {
   BufferPool(std::size_t keep, ByteCount usual);
   // With the content that it happens to have, and room for `usual`.
   std::shared_ptr<std::string> take();
+  // Of the buffers that nobody holds, one more gives its memory back, unless only `keep` have any.
+  void shrink(std::size_t keep);
 
  private:
   struct State;

@@ -55,6 +55,7 @@ struct HashDigest {
 };
 
 constexpr std::size_t kBuffersKept = 40;
+constexpr std::size_t kBuffersIdle = 8;  // while nothing is compressed
 constexpr std::size_t kJobs = 64;      // that wait: what they hold is bounded by who hands it over
 constexpr ByteCount kUsual{1u << 20};  // of aligned chunks
 constexpr ByteCount kSmall{256u << 10};
@@ -491,7 +492,11 @@ struct Chunks::Impl {
     try {
       const auto content =
           unpack_chunk(run->seal ? &*run->seal : nullptr, run->pack.name, place, stored, *room);
-      if (place.codec != ChunkCodec::none) holder = room;
+      if (place.codec != ChunkCodec::none) {
+        holder = room;
+      } else {
+        contents.shrink(kBuffersIdle);
+      }
       return {content, holder};
     } catch (const std::exception&) {  // get() meets it again, and tells
       return {};

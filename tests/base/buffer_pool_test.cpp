@@ -36,6 +36,31 @@ TEST(BufferPool, LetsGoOfLargeOnesAndOfTooMany) {
   EXPECT_TRUE(pool.take()->empty());
 }
 
+TEST(BufferPool, ShrinksByWhatWasNotUsedForLongest) {
+  constexpr std::size_t kSize = 64 << 10;
+  BufferPool pool(3, ByteCount(kSize));
+  const auto fill = [&] {
+    std::vector<std::shared_ptr<std::string>> taken;
+    for (char c : {'a', 'b', 'c'}) {
+      taken.push_back(pool.take());
+      taken.back()->assign(kSize, c);
+    }
+    for (auto& one : taken) one.reset();
+  };
+  fill();
+  for (int i = 0; i < 5; ++i) pool.shrink(1);
+  const auto last = pool.take(), second = pool.take(), first = pool.take();
+  EXPECT_EQ(*last, std::string(kSize, 'c'));
+  for (const auto& one : {second, first}) {
+    ASSERT_EQ(one->size(), kSize);
+    EXPECT_EQ((*one)[kSize / 2], '\0');
+    one->assign(kSize, 'x');
+    EXPECT_EQ(*one, std::string(kSize, 'x'));
+  }
+  EXPECT_EQ(*last, std::string(kSize, 'c'));
+  pool.shrink(0);  // nobody gave one back
+}
+
 TEST(BufferPool, BuffersOutliveIt) {
   std::shared_ptr<std::string> buffer;
   {
