@@ -16,6 +16,7 @@ namespace {
 
 constexpr Millis kBetweenTries{200};
 constexpr const char* kAutoConf = "postgresql.auto.conf";
+constexpr const char* kRecoverySignal = "recovery.signal";
 constexpr std::string_view kComment = "# Recovery, as lifeboat restored it.";
 
 // What would direct a recovery in another way than ours (manual, chapter 20.5 and 20.6).
@@ -135,6 +136,18 @@ std::optional<bool> in_recovery(const Config& config, const Cancel& cancel) {
   }
 }
 
+Error not_recovered(const Config& config, const fs::path& directory,
+                    std::optional<bool> recovering) {
+  if (recovering == false) {
+    return Error(Code::timeout, server_name(config),
+                 "a server answers there that has not recovered " + directory.string(),
+                 "stop the one that runs, and start PostgreSQL on " + directory.string());
+  }
+  return Error(Code::timeout, server_name(config),
+               recovering ? "it is still in recovery" : "it does not answer",
+               "look into the server's log");
+}
+
 }  // namespace
 
 std::string make_restore_command(const std::vector<std::string>& arguments) {
@@ -157,20 +170,19 @@ void write_recovery_settings(const fs::path& directory, const RecoveryTarget& ta
       conf, without_recovery_settings(before) + "# Recovery, as lifeboat restored it.\n" + settings,
       owner);
   fs::remove(directory / "standby.signal");
-  write_owned(directory / "recovery.signal", "", owner);
+  write_owned(directory / kRecoverySignal, "", owner);
   sync_directory(directory);
 }
 
-void wait_until_recovered(const Config& config, const Deadline& deadline, const Cancel& cancel) {
+void wait_until_recovered(const Config& config, const fs::path& directory, const Deadline& deadline,
+                          const Cancel& cancel) {
   for (;;) {
     cancel.check();
+    // Before the server is asked: it removes the file before it lets anybody write.
+    const bool to_recover = fs::exists(directory / kRecoverySignal);
     const auto recovering = in_recovery(config, cancel);
-    if (recovering == false) return;
-    if (deadline.passed()) {
-      throw Error(Code::timeout, server_name(config),
-                  recovering ? "it is still in recovery" : "it does not answer",
-                  "look into the server's log");
-    }
+    if (recovering == false && !to_recover) return;
+    if (deadline.passed()) throw not_recovered(config, directory, recovering);
     cancel.sleep_for(std::min(deadline.left(), kBetweenTries));
   }
 }

@@ -102,8 +102,11 @@ std::string make_restore_command(const std::vector<std::string>& arguments);
 void write_recovery_settings(const std::filesystem::path& directory, const RecoveryTarget& target,
                              const std::string& os_user = {});
 
-// Until pg_is_in_recovery() is false. A server that is not up yet is waited for; a wrong password
-// is not. Error(timeout) when the deadline passes.
-void wait_until_recovered(const Config& config, const Deadline& deadline, const Cancel& cancel);
+// Until pg_is_in_recovery() is false, and the recovery that write_recovery_settings() asked for has
+// ended in this directory: then the server removes recovery.signal (manual, chapter 26.3.4). A
+// server that is not up yet is waited for, and while another one answers; a wrong password is not.
+// Error(timeout) when the deadline passes.
+void wait_until_recovered(const Config& config, const std::filesystem::path& directory,
+                          const Deadline& deadline, const Cancel& cancel);
 
 }  // namespace lifeboat::postgres

@@ -185,8 +185,9 @@ void postgres_recovery(RestoreSession& s) {
 
 void postgres_wait(RestoreSession& s) {
   s.context.reporter.note("waiting until PostgreSQL has started and recovered");
-  postgres::wait_until_recovered(postgres_config(s.context.config), Deadline::after(s.wait_limit),
-                                 s.context.cancel);
+  postgres::wait_until_recovered(postgres_config(s.context.config),
+                                 s.context.config.postgres->data_directory,
+                                 Deadline::after(s.wait_limit), s.context.cancel);
   if (fs::remove(wal_fetch_key(s.context.config))) {
     sync_directory(s.context.config.postgres->data_directory);
   }

@@ -116,8 +116,24 @@ class Limited(unittest.TestCase):
         self.under_every_limit(self.restored, done_in_a_row=4)  # it takes a while
 
     def restored(self, limit):
-        shutil.rmtree(self.lifeboat.folder / "data", ignore_errors=True)
-        return self.done_or_said(limit, "restore", "postgres", "--yes")
+        """PostgreSQL answers all the time, and has recovered as soon as recovery.signal is gone. (That it
+        takes the file away itself is seen where it is started.)"""
+        data = self.lifeboat.folder / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        log = self.lifeboat.folder / f"restore-{limit}.log"
+        process = self.lifeboat.start("restore", "postgres", "--yes", log=log, preexec=self.limited(limit))
+        self.addCleanup(harness.end, process)
+
+        def ended_or_waits():
+            return process.poll() is not None or "Wait until PostgreSQL has recovered" in log.read_text()
+
+        harness.until(ended_or_waits, "the restore waits for PostgreSQL, or ends")
+        if process.poll() is None:
+            (data / "recovery.signal").unlink()
+        code = process.wait(PATIENCE)
+        if code != 0:
+            self.assert_said(limit, code, log.read_text())
+        return code == 0
 
     def served(self, limit):
         """Whether `run` came to serve its metrics and ended as it was asked to."""

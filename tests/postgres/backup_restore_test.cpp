@@ -247,19 +247,39 @@ TEST_F(RealBackup, ARunningServersDirectoryIsNotTouched) {
   EXPECT_FALSE(fs::exists(server_.data() / "lifeboat-restore.unfinished"));
 }
 
+// The one that was to be replaced runs still, on another directory.
+TEST_F(RealBackup, AnotherServerThatAnswersHasNotRecovered) {
+  start();
+  const auto restored = dir_.path() / "restored";
+  fs::create_directory(restored);
+  write_recovery_settings(restored, {"false", {}}, test::os_user());
+  const auto wait = [&] {
+    wait_until_recovered(server_.config(), restored, Deadline::after(Millis(500)), no_cancel());
+  };
+  try {
+    wait();
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::timeout);
+    EXPECT_NE(std::string(error.what()).find(restored.string()), std::string::npos);
+  }
+  fs::remove(restored / "recovery.signal");  // as a server does
+  wait();
+}
+
 TEST_F(RealBackup, WaitingForARecoveryThatDoesNotEnd) {
   start();
   auto config = server_.config();
   server_.kill();
   try {
-    wait_until_recovered(config, Deadline::after(Millis(500)), no_cancel());
+    wait_until_recovered(config, server_.data(), Deadline::after(Millis(500)), no_cancel());
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::timeout);
   }
   Cancel cancel;
   cancel.request();
-  EXPECT_THROW(wait_until_recovered(config, Deadline::never(), cancel), Error);
+  EXPECT_THROW(wait_until_recovered(config, server_.data(), Deadline::never(), cancel), Error);
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ class RealBackup : public ::testing::Test {
   void recover(LocalServer& restored, std::optional<Timestamp> to) {
     write_recovery_settings(restored.data(), {archive_.restore_command(), to}, os_user());
     restored.start();
-    wait_until_recovered(restored.config(), Deadline::after(Millis(60000)), no_cancel());
+    wait_until_recovered(restored.config(), restored.data(), Deadline::after(Millis(60000)),
+                         no_cancel());
   }
   static void expect_sound(LocalServer& restored) {
     std::string output;

@@ -56,7 +56,8 @@ class RealWal : public testing::Test {
   void recover(LocalServer& restored) {
     write_recovery_settings(restored.data(), {archive_.restore_command(), {}}, test::os_user());
     restored.start();
-    wait_until_recovered(restored.config(), Deadline::after(Millis(60000)), no_cancel());
+    wait_until_recovered(restored.config(), restored.data(), Deadline::after(Millis(60000)),
+                         no_cancel());
   }
   // The archive's bytes [begin, end) of a timeline are those of the server's pg_wal, as far as a
   // checkpoint has not taken older segments away: they are archived.
@@ -340,7 +341,8 @@ TEST_F(RealWal, TheOldTimelineIsFetchedToItsEndFirst) {
   std::ofstream(server_.data() / "postgresql.auto.conf", std::ios::app)
       << "restore_command = 'false'\n";
   server_.start();
-  wait_until_recovered(server_.config(), Deadline::after(Millis(60000)), no_cancel());
+  wait_until_recovered(server_.config(), server_.data(), Deadline::after(Millis(60000)),
+                       no_cancel());
   write_some(server_);
   RunningReceiver receiver(server_.config(), archive_);
   ASSERT_TRUE(archived(server_, t2));
@@ -371,7 +373,8 @@ TEST_F(RealWal, AnOldTimelineThatIsGoneIsAGapToItsEnd) {
   }
   write_recovery_settings(restored.data(), {other.restore_command(), {}}, test::os_user());
   restored.start();
-  wait_until_recovered(restored.config(), Deadline::after(Millis(60000)), no_cancel());
+  wait_until_recovered(restored.config(), restored.data(), Deadline::after(Millis(60000)),
+                       no_cancel());
   RunningReceiver receiver(restored.config(), archive_);
   write_some(restored);
   ASSERT_TRUE(archived(restored, t2));
