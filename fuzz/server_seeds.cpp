@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "clickhouse/schema.hpp"
+#include "clickhouse/table_row.hpp"
 #include "fuzz/subjects.hpp"
 
 namespace lifeboat::fuzz {
@@ -79,21 +80,7 @@ Seeds path_seeds() {
 }
 
 json table_row(const std::string& name, const std::string& engine, const std::string& create) {
-  return {{"database", "d"},
-          {"name", name},
-          {"uuid", "41b7c902-9dd1-4204-b615-cbad35c2680e"},
-          {"engine", engine},
-          {"engine_full", engine},
-          {"create_table_query", create},
-          {"dependencies_database", json::array()},
-          {"dependencies_table", json::array()},
-          {"loading_dependencies_database", json::array()},
-          {"loading_dependencies_table", json::array()},
-          {"target_database", ""},
-          {"target_table", ""},
-          {"total_rows", 17},
-          {"total_bytes", nullptr},
-          {"has_own_data", engine == "MergeTree" ? 1 : 0}};
+  return clickhouse::test::table_row("d", name, engine, create, {{"total_rows", 17}});
 }
 
 constexpr const char* kKafkaEngine =

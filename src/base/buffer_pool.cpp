@@ -10,7 +10,6 @@
 #include <vector>
 
 namespace lifeboat {
-
 namespace {
 
 // Of the whole pages of that size in the buffer's room.

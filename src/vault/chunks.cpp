@@ -352,8 +352,7 @@ struct Chunks::Impl {
 
   void read_run(StoredRun& run, ByteCount length) {
     run.seal = seal_of(run.pack);
-    run.bytes = length < kLongRun || length > kLongestRun ? std::make_shared<std::string>()
-                                                          : run_rooms.take();
+    run.bytes = room_for(run_rooms, length, kLongRun, kLongestRun);
     *run.bytes = vault.store()
                      .get_range_in(std::move(*run.bytes), run.pack.name, run.offset, length)
                      .value_or("");
@@ -468,11 +467,11 @@ struct Chunks::Impl {
     }
   }
 
-  // Buffers of the usual size are kept and filled again. Small chunks, of which many are waiting,
-  // and larger ones, to whose size all buffers would grow, take what they need.
-  std::shared_ptr<std::string> place_for(const PackedChunk& chunk) {
-    const ByteCount size(chunk.codec == ChunkCodec::none ? 0 : chunk.size);
-    return size < kSmall || size > kUsual ? std::make_shared<std::string>() : contents.take();
+  // Buffers of the usual size are kept and filled again. What is small, of which many are waiting,
+  // and what is larger, to whose size all buffers would grow, takes what it needs.
+  static std::shared_ptr<std::string> room_for(BufferPool& pool, ByteCount size, ByteCount least,
+                                               ByteCount usual) {
+    return size < least || size > usual ? std::make_shared<std::string>() : pool.take();
   }
 
   // None: it cannot be unpacked. A sealed one is opened where it lies, so one that is wanted again
@@ -488,7 +487,8 @@ struct Chunks::Impl {
       holder = copy;
     }
     const auto place = packed(chunk.ref, chunk.place);
-    auto room = place_for(place);
+    const ByteCount size(place.codec == ChunkCodec::none ? 0 : place.size);
+    auto room = room_for(contents, size, kSmall, kUsual);
     try {
       const auto content =
           unpack_chunk(run->seal ? &*run->seal : nullptr, run->pack.name, place, stored, *room);

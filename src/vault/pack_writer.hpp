@@ -16,8 +16,7 @@ namespace lifeboat::vault {
 
 struct PackWriterOptions {
   ByteCount pack_size{64u << 20};
-  bool thread =
-      true;  // of its own to write; else, or when there is none to be had, the caller writes
+  bool thread = true;  // of its own to write; else, or when none is to be had, the caller writes
   const Clock* clock = nullptr;
   std::optional<std::uint64_t> seed{};
 };

@@ -20,8 +20,8 @@ namespace lifeboat::vault {
 class ReadAhead {
  public:
   static constexpr ByteCount kFirst{1u << 20};  // of both, at once
-  // With what was opened and did not shrink. Of each of two lanes it is what they open at once
-  // besides what comes next: sixteen chunks are to be hashed together there, too.
+  // Also of what is opened and had not shrunk: it lies where it was read. Sixteen chunks of that
+  // are hashed together too, so each of two lanes holds them and a piece of what comes next.
   static constexpr ByteCount kStoredAhead{48u << 20};
   static constexpr ByteCount kFetched{8u << 20};  // of that, at once
   static constexpr ByteCount kEach{1u << 10};     // what a chunk takes besides its content

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "clickhouse/sql.hpp"
+#include "table_row.hpp"
 
 namespace lifeboat::clickhouse {
 namespace {
@@ -15,26 +16,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Rows as system.tables of ClickHouse 26.9 gives them.
 json row(const std::string& name, const std::string& engine, const std::string& create,
-         json more = json::object()) {
-  json out = {{"database", "ph"},
-              {"name", name},
-              {"uuid", "41b7c902-9dd1-4204-b615-cbad35c2680e"},
-              {"engine", engine},
-              {"engine_full", engine},
-              {"create_table_query", create},
-              {"dependencies_database", json::array()},
-              {"dependencies_table", json::array()},
-              {"loading_dependencies_database", json::array()},
-              {"loading_dependencies_table", json::array()},
-              {"target_database", ""},
-              {"target_table", ""},
-              {"total_rows", nullptr},
-              {"total_bytes", nullptr},
-              {"has_own_data", engine.ends_with("MergeTree") ? 1 : 0}};
-  out.update(more);
-  return out;
+         const json& more = json::object()) {
+  return test::table_row("ph", name, engine, create, more);
 }
 
 json pushes_into(std::vector<std::string> views) {
